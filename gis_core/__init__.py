@@ -1,0 +1,29 @@
+"""GROUND: geometry, storage, and the words a layer is written in. Knows no layer by name."""
+
+from gis_core import records as records
+from gis_core.model import Codes as Codes
+from gis_core.model import Feature as Feature
+from gis_core.model import Label as Label
+from gis_core.model import area as area
+from gis_core.model import field as field
+from gis_core.model import line as line
+from gis_core.model import live as live
+from gis_core.model import point as point
+from gis_core.spec import Access as Access
+from gis_core.spec import Appears as Appears
+from gis_core.spec import Combine as Combine
+from gis_core.spec import Group as Group
+from gis_core.spec import Ingest as Ingest
+from gis_core.spec import Layer as Layer
+from gis_core.spec import Live as Live
+from gis_core.spec import Measure as Measure
+from gis_core.spec import Reading as Reading
+from gis_core.style import Boundary as Boundary
+from gis_core.style import Circle as Circle
+from gis_core.style import Extrusion as Extrusion
+from gis_core.style import Fill as Fill
+from gis_core.style import Ground as Ground
+from gis_core.style import Line as Line
+from gis_core.style import Street as Street
+from gis_core.style import Underground as Underground
+from gis_core.style import by as by

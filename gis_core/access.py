@@ -1,0 +1,147 @@
+"""Who looks, and the one gate through which every read goes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import sqlalchemy as sa
+from geoalchemy2 import Geometry
+
+from gis_core.errors import Forbidden
+from gis_core.spec import Layer
+
+READER = "chengtu_reader"
+"""The database role under which every read runs: it owns nothing, so row-level security binds it."""
+
+EVERYONE = "*"
+"""The scope of a viewer who is not bound to one owner."""
+
+
+class Role(StrEnum):
+    """What somebody is here to do."""
+
+    public = "public"
+    wall = "wall"
+    planner = "planner"
+    utility = "utility"
+    emergency = "emergency"
+    operator = "operator"
+    auditor = "auditor"
+    admin = "admin"
+
+
+_PUBLIC = frozenset({"public"})
+_STAFF = _PUBLIC | {"staff", "pipes.view", "cameras.view"}
+RIGHTS: dict[Role, frozenset[str]] = {
+    Role.public: _PUBLIC,
+    Role.wall: _STAFF,
+    Role.planner: _STAFF | {"export", "analyse"},
+    Role.utility: _PUBLIC | {"pipes.view", "pipes.attributes", "pipes.edit", "upload", "export"},
+    Role.emergency: _STAFF | {"pipes.attributes", "dispatch"},
+    Role.operator: _STAFF | {"pipes.attributes", "edit", "upload", "export"},
+    Role.auditor: _PUBLIC | {"audit.view"},
+    Role.admin: _STAFF
+    | {"pipes.attributes", "pipes.edit", "edit", "upload", "export", "analyse", "dispatch", "tokens"},
+}
+"""What each role may do. Nobody who may change data or grant tokens may read the audit trail (separation of duties,
+GB/T 22239-2019 level 3)."""
+
+
+@dataclass(frozen=True)
+class Viewer:
+    """Somebody who looks: a role, and perhaps bound to one owner's rows or one area (WKB, EPSG:4326)."""
+
+    role: Role = Role.public
+    owner: str | None = None
+    area: str | None = None
+    area_wkb: bytes | None = None
+    name: str = "public"
+    expires_at: datetime | None = None
+
+    @property
+    def rights(self) -> frozenset[str]:
+        """All that this viewer may do."""
+        return RIGHTS[self.role]
+
+    @property
+    def scope(self) -> str:
+        """The owner whose rows this viewer is bound to on owned layers, or EVERYONE."""
+        return self.owner if self.owner is not None else EVERYONE
+
+    def may(self, right: str) -> bool:
+        """Whether the viewer has this right."""
+        return right in self.rights
+
+
+PUBLIC = Viewer()
+
+
+def may_read(layer: Layer, viewer: Viewer) -> bool:
+    """Whether the viewer may see the layer at all."""
+    return viewer.may(layer.access.read)
+
+
+def hidden(layer: Layer, viewer: Viewer) -> frozenset[str]:
+    """The names of the layer's columns that this viewer may not see."""
+    return frozenset(a.key for a, right in layer.access.hide.items() if not viewer.may(right))
+
+
+def require(viewer: Viewer, right: str, what: str) -> None:
+    """Raise `Forbidden`, naming what was asked for, unless the viewer has the right."""
+    if not viewer.may(right):
+        msg = f"role {viewer.role} may not {what} (it needs the right {right!r})"
+        raise Forbidden(msg)
+
+
+def require_write(layer: Layer, viewer: Viewer) -> None:
+    """Raise `Forbidden` unless the viewer may change this layer (an owner may change its own rows)."""
+    if not (viewer.may(layer.access.write) or viewer.may("edit")):
+        msg = f"role {viewer.role} may not change {layer.name}"
+        raise Forbidden(msg)
+
+
+def visible(layer: Layer, viewer: Viewer, columns: Iterable[str] | None = None) -> sa.Subquery:
+    """The layer's rows as this viewer may see them. Everything that is read from a layer starts here.
+
+    A hidden column stays in the select and reads NULL, so no filter, measure, tile or export can leak it. Rows of
+    other owners, and rows outside the viewer's area, are not there. `columns` narrows the select to those names.
+
+    Raises:
+        Forbidden: the viewer may not see the layer.
+
+    """
+    if not may_read(layer, viewer):
+        msg = f"role {viewer.role} may not see the layer {layer.name}"
+        raise Forbidden(msg)
+    table = layer.model.__table__
+    unseen = hidden(layer, viewer)
+    wanted = [c for c in table.c if columns is None or c.key in set(columns)]
+    query = sa.select(*(sa.cast(sa.null(), c.type).label(c.key) if c.key in unseen else c for c in wanted))
+    return _within(layer, viewer, query).subquery(layer.name)
+
+
+def _within(layer: Layer, viewer: Viewer, query: sa.Select[Any]) -> sa.Select[Any]:
+    """Keep the rows of the viewer's owner and area."""
+    table = layer.model.__table__
+    if layer.access.owner is not None and viewer.owner is not None:
+        query = query.where(table.c[layer.access.owner.key] == viewer.owner)
+    if viewer.area_wkb is not None:
+        untyped = sa.types.NullType()
+        area = sa.func.ST_GeomFromWKB(sa.literal(viewer.area_wkb, sa.LargeBinary), 4326, type_=untyped)
+        geom = sa.type_coerce(table.c.geom, untyped)
+        query = query.where(geom.op("&&")(area), sa.func.ST_Intersects(geom, area, type_=sa.Boolean))
+    return query
+
+
+def owned(layer: Layer) -> str | None:
+    """The name of the layer's owner column, if rows of the layer have owners."""
+    return layer.access.owner.key if layer.access.owner is not None else None
+
+
+def is_geometry(column: sa.ColumnElement[Any]) -> bool:
+    """Whether a column of `visible` holds a geometry."""
+    return isinstance(column.type, Geometry)

@@ -1,0 +1,1 @@
+"""KEYS: the command line, loading a city, migrations."""

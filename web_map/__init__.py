@@ -1,0 +1,1 @@
+"""DOORS: HTTP, OGC, tiles, pages and the browser's client. No SQL in here."""
