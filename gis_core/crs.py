@@ -214,17 +214,15 @@ def to_lonlat(geoms: Geometries, source: Source) -> Geometries:
 
     Raises Unreachable naming the rows that cannot be converted; ask `unreachable` first to leave them out.
     """
-    if bad := np.flatnonzero(unreachable(geoms, source)).tolist():
-        why = f"no such place in {source.tag}"
-        raise Unreachable(
-            f"{len(bad)} of {len(geoms)} geometries have coordinates that do not exist in {source.tag}.",
-            problems=[Problem(row + 1, "geometry", why) for row in bad[:_NAMED_ROWS]],
-        )
     if _is_lonlat(source.crs) and source.local is None and source.datum in {Datum.WGS84, Datum.CGCS2000}:
+        if unreachable(geoms, source).any():
+            raise _unreachable_rows(geoms, source)
         return geoms
 
     def moved(coordinates: Floats) -> Floats:
         lon, lat = convert(coordinates[:, 0], coordinates[:, 1], source)
+        if np.isnan(lon).any():
+            raise _unreachable_rows(geoms, source)
         return np.column_stack([lon, lat, *coordinates.T[2:]])
 
     return rewrite(geoms, moved)
@@ -273,6 +271,15 @@ def mercator(lon: Floats, lat: Floats) -> Pair:
     """
     phi = np.radians(np.clip(lat, -MERCATOR_LATITUDE_LIMIT, MERCATOR_LATITUDE_LIMIT))
     return _EARTH_RADIUS_M * np.radians(lon), _EARTH_RADIUS_M * np.arcsinh(np.tan(phi))
+
+
+def _unreachable_rows(geoms: Geometries, source: Source) -> Unreachable:
+    """The error that names the first rows which cannot be converted."""
+    bad = np.flatnonzero(unreachable(geoms, source)).tolist()
+    return Unreachable(
+        f"{len(bad)} of {len(geoms)} geometries have coordinates that do not exist in {source.tag}.",
+        problems=[Problem(row + 1, "geometry", f"no such place in {source.tag}") for row in bad[:_NAMED_ROWS]],
+    )
 
 
 def _zone_in_words(bare: str) -> Zone | None:
