@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
+import psycopg
 import sqlalchemy as sa
 
 from gis_core.access import READER
 
 if TYPE_CHECKING:
-    import psycopg
-
     from gis_core.access import Viewer
+
+_LISTEN_S = 0.5
+"""How long a listener waits before it looks whether it should stop."""
 
 
 class Database:
@@ -47,6 +50,22 @@ class Database:
         """The driver's own connection under a SQLAlchemy transaction, for COPY."""
         driver: Any = connection.connection.driver_connection
         yield driver
+
+    def notices(self, channel: str, stopping: threading.Event) -> Iterator[str | None]:
+        """What is NOTIFYed on a channel, until `stopping` is set; first None, once the channel is listened to.
+
+        Raises:
+            ConnectionError: the server went away; what was said meanwhile is lost to this listener.
+        """
+        try:
+            with psycopg.connect(self.url, autocommit=True) as listener:
+                listener.execute(psycopg.sql.SQL("LISTEN {}").format(psycopg.sql.Identifier(channel)))
+                yield None
+                while not stopping.is_set():
+                    for notice in listener.notifies(timeout=_LISTEN_S):
+                        yield notice.payload
+        except psycopg.OperationalError as error:
+            raise ConnectionError(str(error)) from error
 
     def close(self) -> None:
         """Give all connections back to the server."""

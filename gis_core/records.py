@@ -19,11 +19,12 @@ class City(Record):
 
     name: Mapped[str] = mapped_column(primary_key=True)
     facts: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    fingerprint: Mapped[str]
     loaded_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 
 
 class Dataset(Record):
-    """One file or maker from which rows of one layer came."""
+    """One file or maker from which rows of one layer came; `origin` is `pack` or `upload`."""
 
     __tablename__ = "dataset"
 
@@ -34,6 +35,7 @@ class Dataset(Record):
     attribution: Mapped[str] = mapped_column(default="")
     datum: Mapped[str] = mapped_column(default="WGS 84")
     simulated: Mapped[bool] = mapped_column(default=False)
+    origin: Mapped[str] = mapped_column(default="upload", server_default="upload")
     stored: Mapped[int] = mapped_column(default=0)
     loaded_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
 

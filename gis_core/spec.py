@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from enum import Enum
 from functools import cached_property
 from typing import Any
@@ -171,3 +171,10 @@ class Layer:
     def codes(self, name: str) -> type[Codes] | None:
         """The code list of a column, if it has one."""
         return getattr(self.model.__table__.c[name].type, "enum_class", None)
+
+    def kind_of(self, name: str) -> str:
+        """The column's type as JSON Schema and the browser name it."""
+        return _KINDS.get(self.model.__table__.c[name].type.python_type, "string")
+
+
+_KINDS = {bool: "boolean", int: "integer", float: "number", datetime: "date-time", date: "date"}

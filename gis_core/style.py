@@ -93,7 +93,7 @@ class Street:
 class Ground:
     """An area of the basemap: a quiet fill."""
 
-    colour: str
+    colour: Colour
 
 
 @dataclass(frozen=True)

@@ -2,7 +2,7 @@
 
 from sqlalchemy.orm import Mapped
 
-from gis_core import Appears, Codes, Combine, Feature, Fill, Ingest, Label, Layer, Measure, area, by, field
+from gis_core import Appears, Codes, Combine, Feature, Ground, Ingest, Label, Layer, Measure, area, by, field
 from layers._groups import BASE
 
 
@@ -33,7 +33,7 @@ LAYER = Layer(
     Green,
     title=Label("绿地水系", "Green and water"),
     group=BASE,
-    style=Fill(by(Green.kind), opacity=0.75, outline=0),
+    style=Ground(by(Green.kind)),
     appears=(Appears(9, Green.area_m2 > 100_000), Appears(12, Green.area_m2 > 4_000), Appears(14)),
     measures=(
         Measure(

@@ -1,0 +1,157 @@
+"""The command line: `chengtu serve load upload export token db`."""
+
+from __future__ import annotations
+
+import logging
+import sys
+from pathlib import Path
+from typing import Any
+
+import click
+
+from gis_core.errors import CityError
+from gis_core.settings import Settings
+from scripts import opening
+
+_PATH = click.Path(path_type=Path)
+_EXISTING = click.Path(exists=True, path_type=Path)
+
+
+class _Commands(click.Group):
+    """A group whose commands tell a city's error in one line instead of a traceback."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except CityError as error:
+            lines = [error.detail, *(f"  row {p.row}, {p.field}: {p.why}" for p in error.problems[:20])]
+            raise click.ClickException("\n".join(lines)) from error
+
+
+def _place(command: Any) -> Any:
+    """The options that say which city, from which files, kept where."""
+    for option in (
+        click.option("--city", help="A city pack: coquimbo, helsinki, daxing, or a folder with a city.toml."),
+        click.option("--data", type=_EXISTING, help="A folder with files for the pack."),
+        click.option("--osm", type=_EXISTING, help="An OpenStreetMap extract (.osm.pbf); alone it makes a pack."),
+        click.option("--home", type=_PATH, help="Where the cluster and caches live [var/, or CHENGTU_HOME]."),
+    ):
+        command = option(command)
+    return command
+
+
+@click.group(cls=_Commands)
+@click.version_option(package_name="chengtu")
+def main() -> None:
+    """Chengtu 城图: one map on which a city is seen, run and decided."""
+    logging.basicConfig(level=logging.INFO, format="%(levelname)s %(name)s: %(message)s", stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
+
+
+@main.command()
+@_place
+@click.option("--host", default="127.0.0.1", show_default=True)
+@click.option("--port", default=8000, show_default=True, help="0 takes any free port.")
+@click.option("--feeds/--no-feeds", default=True, help="With or without simulated devices.")
+def serve(**given: Any) -> None:
+    """Start everything and serve the map wall; prints `ready URL` once it answers. Ctrl-C stops all of it."""
+    from scripts.serving import serve as run  # noqa: PLC0415 (only this command pays for the web server's import)
+
+    run(_settings(given))
+
+
+@main.command()
+@_place
+@click.option("--again", is_flag=True, help="Load even if this pack is loaded already.")
+def load(again: bool, **given: Any) -> None:
+    """Load a city pack, without serving it."""
+    with opening.city(_settings(given), reload=again) as city:
+        click.echo(f"loaded {city.facts['name']}")
+
+
+@main.command()
+@_place
+@click.argument("layer")
+@click.argument("file", type=_EXISTING)
+@click.option("--datum", help="The file's coordinates, where it does not say: WGS84, CGCS2000, GCJ-02, BD-09, EPSG:n.")
+@click.option("--mode", type=click.Choice(["all-or-nothing", "good-rows"]), default="all-or-nothing", show_default=True)
+@click.option("--dry-run", is_flag=True, help="Only say what would happen.")
+@click.option("--title", help="What the data set is called [the file's name].")
+@click.option("--licence", default="", help="Under what terms it may be used.")
+def upload(layer: str, file: Path, **given: Any) -> None:
+    """Store a file's features in a layer, or say row by row why not."""
+    from scripts.files import store  # noqa: PLC0415 (only this command pays for GDAL's import)
+
+    words = {name: given.pop(name) for name in ("datum", "mode", "dry_run", "title", "licence")}
+    with opening.city(_settings(given)) as city:
+        report = store(city, layer, file, **words)
+    for note in report.notes:
+        click.echo(note)
+    for p in report.problems[:100]:
+        click.echo(f"{p.severity}: row {p.row}, {p.field}: {p.why}")
+    click.echo(f"{report.stored} of {report.rows} rows stored, {len(report.problems)} problems")
+    if report.stored < report.rows:
+        sys.exit(1)
+
+
+@main.command()
+@_place
+@click.argument("layer")
+@click.argument("file", type=_PATH)
+def export(layer: str, file: Path, **given: Any) -> None:
+    """Write a layer to a file; the ending says how: .gpkg, .parquet or .csv."""
+    from scripts.files import write  # noqa: PLC0415 (only this command pays for GDAL's import)
+
+    with opening.city(_settings(given)) as city:
+        click.echo(f"{write(city, layer, file)} features in {file}")
+
+
+@main.command()
+@_place
+@click.option("--role", required=True, help="wall planner utility emergency operator auditor admin")
+@click.option("--owner", help="Bind it to one owner's rows (a utility needs this).")
+@click.option("--area", help="Bind it to one administrative area's code.")
+@click.option("--days", default=30, show_default=True, help="How long it is valid.")
+@click.option("--name", default="", help="Who it is for.")
+def token(role: str, owner: str | None, area: str | None, days: int, name: str, **given: Any) -> None:
+    """Make a token and print it; it is shown this once and stored only as a digest."""
+    with opening.city(_settings(given)) as city:
+        click.echo(city.door.make(role, owner=owner, area=area, days=days, name=name))
+
+
+@main.group()
+def db() -> None:
+    """The database's tables and guards."""
+
+
+@db.command("upgrade")
+@_place
+def upgrade(**given: Any) -> None:
+    """Bring tables and guards up to date."""
+    with opening.database(_settings(given)) as opened:
+        click.echo(f"up to date: {opened.url.rsplit('/', 1)[-1].split('?')[0]}")
+
+
+@db.command("check")
+@_place
+def check(**given: Any) -> None:
+    """Fail where the tables differ from what the layers say."""
+    from scripts import schema  # noqa: PLC0415 (see `opening`)
+
+    with opening.database(_settings(given)) as opened:
+        schema.check(opened)
+
+
+@db.command("revise")
+@_place
+@click.argument("message")
+def revise(message: str, **given: Any) -> None:
+    """Write the migration from the tables as they are to the layers as they are written."""
+    from scripts import schema  # noqa: PLC0415 (see `opening`)
+
+    with opening.database(_settings(given)) as opened:
+        schema.revise(opened, message)
+
+
+def _settings(given: dict[str, Any]) -> Settings:
+    return Settings.from_environment(**given)

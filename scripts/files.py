@@ -1,0 +1,54 @@
+"""Files in and out from the command line, by the same paths as uploads and downloads."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from gis_core.export import write_file
+from gis_core.ingest import Mode, Report, Source, ingest_file
+
+import layers
+from gis_core.access import Role, Viewer
+from gis_core.errors import NotFound
+from gis_core.spec import Layer
+from scripts.opening import OpenCity
+
+OPERATOR = Viewer(Role.operator, name="command line")
+
+
+def store(
+    city: OpenCity,
+    layer: str,
+    file: Path,
+    *,
+    datum: str | None,
+    mode: str,
+    dry_run: bool,
+    title: str | None,
+    licence: str,
+) -> Report:
+    """Ingest a file into a layer as an operator."""
+    source = Source(title=title or file.name, licence=licence)
+    return ingest_file(
+        city.database,
+        _layer(layer),
+        file,
+        source=source,
+        datum=datum,
+        mode=Mode(mode),
+        viewer=OPERATOR,
+        facts=city.facts,
+        dry_run=dry_run,
+    )
+
+
+def write(city: OpenCity, layer: str, file: Path) -> int:
+    """Write a layer to a file as an operator sees it; returns how many features."""
+    return write_file(city.database, _layer(layer), OPERATOR, file)
+
+
+def _layer(name: str) -> Layer:
+    known = layers.load()
+    if name not in known:
+        raise NotFound(f"there is no layer {name!r}; the layers are {', '.join(known)}")
+    return known[name]

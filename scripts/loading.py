@@ -1,0 +1,105 @@
+"""A city pack becomes a city: every piece goes through the same `ingest` as an upload, with a progress bar."""
+
+from __future__ import annotations
+
+import logging
+from typing import TYPE_CHECKING, Any
+
+import sqlalchemy as sa
+from tqdm import tqdm
+
+import layers
+from gis_core.errors import CityError
+from gis_core.records import City, Dataset
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    from data.packs import Pack, Piece
+    from gis_core.database import Database
+    from gis_core.spec import Layer
+
+log = logging.getLogger(__name__)
+
+
+def facts_of(database: Database) -> Mapping[str, Any] | None:
+    """What is known of the city that this database holds; None before the first load has finished."""
+    with database.writing() as connection:
+        return connection.execute(sa.select(City.facts)).scalar_one_or_none()
+
+
+def is_loaded(database: Database, pack: Pack) -> bool:
+    """Whether this very pack, with these very files, is what the database holds."""
+    with database.writing() as connection:
+        return connection.execute(sa.select(City.fingerprint)).scalar_one_or_none() == pack.fingerprint()
+
+
+def load(database: Database, pack: Pack) -> Mapping[str, Any]:
+    """Load every piece of the pack, replacing what an earlier load of a pack left; uploads stay.
+
+    A piece whose rows have problems loads its good rows and says how many were left out. The city counts as loaded
+    only when all is in, so a load that was cut off starts again.
+
+    Returns:
+        The city's facts as the browser gets them.
+    """
+    known = layers.load()
+    _forget(database, known)
+    facts = pack.facts.as_json()
+    with tqdm(total=pack.steps, desc=f"loading {pack.name}", unit="layer", dynamic_ncols=True) as bar:
+        for piece in pack.pieces():
+            bar.set_postfix_str(f"{piece.layer}: {len(piece.frame):,}")
+            _store(database, known[piece.layer], piece)
+            bar.update()
+    for missing in pack.missing:
+        log.warning("%s", missing)
+    facts["missing"] = list(pack.missing)
+    with database.writing() as connection:
+        connection.execute(sa.insert(City).values(name=pack.name, facts=facts, fingerprint=pack.fingerprint()))
+    return facts
+
+
+def _store(database: Database, layer: Layer, piece: Piece) -> None:
+    # Only a load needs geopandas and GDAL; a second start must not wait for their import.
+    from gis_core.ingest import Mode, Source, ingest_frame  # noqa: PLC0415
+
+    source = Source(
+        title=piece.title,
+        licence=piece.licence,
+        attribution=piece.attribution,
+        datum=piece.datum,
+        simulated=piece.simulated,
+    )
+    report = ingest_frame(database, layer, piece.frame, source=source, mode=Mode.good_rows)
+    errors = [p for p in report.problems if p.severity == "error"]
+    if errors:
+        first = errors[0]
+        log.warning(
+            "%s (%s): %d of %d rows left out; the first: row %s, %s: %s",
+            layer.name, piece.title, report.rows - report.stored, report.rows, first.row, first.field, first.why,
+        )  # fmt: skip
+    if report.rows and not report.stored:
+        msg = f"{layer.name} ({piece.title}): not one of {report.rows} rows could be stored"
+        raise CityError(msg, problems=report.problems[:20])
+    with database.writing() as connection:
+        connection.execute(sa.update(Dataset).where(Dataset.id == report.dataset_id).values(origin="pack"))
+
+
+def _forget(database: Database, known: Mapping[str, Layer]) -> None:
+    """Remove what an earlier load of a pack put in, the city's facts first."""
+    with database.writing() as connection:
+        connection.execute(sa.delete(City))
+        packed = dict(
+            connection.execute(
+                sa.select(Dataset.layer, sa.func.array_agg(Dataset.id))
+                .where(Dataset.origin == "pack")
+                .group_by(Dataset.layer)
+            )
+            .tuples()
+            .all()
+        )
+        for name, ids in packed.items():
+            if name in known:
+                table = known[name].model.__table__
+                connection.execute(sa.delete(table).where(table.c.dataset_id.in_(ids)))
+        connection.execute(sa.delete(Dataset).where(Dataset.origin == "pack"))

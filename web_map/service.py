@@ -1,0 +1,79 @@
+"""The service put together: one city, every door, one place where errors become answers."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Mapping
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.responses import ORJSONResponse
+from gis_core.tiles import Tiles
+from gis_core.tokens import Door
+
+import layers
+from gis_core.database import Database
+from gis_core.settings import Settings
+from twin.feed import Feed
+from web_map import (
+    catalogue,
+    changes,
+    exports,
+    headers,
+    health,
+    hexagons,
+    ogc,
+    pages,
+    problems,
+    scenes,
+    session,
+    tiles,
+    uploads,
+)
+from web_map.city import City
+
+ROOMS = (health, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, session, pages)
+"""Every room with doors; each has a `router`."""
+
+
+def create_app(settings: Settings, database: Database, facts: Mapping[str, Any]) -> FastAPI:
+    """The ASGI application of one city whose tables and guards stand.
+
+    Nothing is opened before the application starts, and all of it is closed when it stops.
+    """
+    city = City(
+        settings=settings,
+        facts=facts,
+        database=database,
+        layers=layers.load(),
+        feed=Feed(database),
+        tiles=Tiles(database.url, cache_mb=settings.tile_cache_mb),
+        door=Door(database),
+    )
+    app = FastAPI(
+        title="Chengtu 城图",
+        summary="One map on which a city is seen, run and decided.",
+        lifespan=_lifespan,
+        default_response_class=ORJSONResponse,
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.city = city
+    for room in ROOMS:
+        app.include_router(room.router)
+    pages.mount(app)
+    problems.install(app)
+    app.add_middleware(headers.Headers)
+    return app
+
+
+@asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    city: City = app.state.city
+    city.feed.start()
+    await city.tiles.open()
+    try:
+        yield
+    finally:
+        await city.tiles.close()
+        city.feed.stop()
