@@ -6,7 +6,7 @@ Python says what is shown (layers, sources by URL, styling, camera); data never 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,19 @@ import pydeck as pdk
 from pydeck.types import String
 
 from gis_core.spec import Layer
-from gis_core.style import UNKNOWN_COLOUR, Basemap, By, Circle, Colour, Extrusion, Fill, Line, Underground
+from gis_core.style import (
+    UNKNOWN_COLOUR,
+    Basemap,
+    By,
+    Circle,
+    Colour,
+    Extrusion,
+    Fill,
+    Ground,
+    Line,
+    Underground,
+    colour_of,
+)
 
 LABELS_FROM = "roads-label"
 """The basemap's first label layer: every overlay is drawn below it, so that names stay readable."""
@@ -24,6 +36,8 @@ EXAGGERATION = 6
 
 MAX_TILE_ZOOM = 16
 """Tiles are cut down to this zoom; closer views stretch them, since one unit is then 15 cm."""
+
+_MARKS = {Circle: "circle", Line: "line", Underground: "line", Fill: "fill", Ground: "fill", Extrusion: "extrusion"}
 
 Settings = dict[str, Any]
 
@@ -152,3 +166,15 @@ def rgba(colour: Colour, alpha: int) -> list[int] | str:
 def channels(colour: str) -> tuple[int, int, int]:
     """Red, green and blue 0..255 of `#rrggbb`."""
     return int(colour[1:3], 16), int(colour[3:5], 16), int(colour[5:7], 16)
+
+
+def legend(layer: Layer) -> list[Mapping[str, Any]]:
+    """The rows of the layer's legend: one per code where the colour follows one, else the layer itself."""
+    mark = _MARKS.get(type(layer.style), "line")
+    colour = colour_of(layer.style)
+    if isinstance(colour, By):
+        return [
+            {"label": c.label.as_json(), "colour": c.colour, "mark": mark, "value": c.name, "field": colour.field}
+            for c in colour.codes
+        ]
+    return [{"label": layer.title.as_json(), "colour": colour, "mark": mark, "value": None, "field": None}]

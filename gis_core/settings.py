@@ -14,12 +14,13 @@ class Settings:
     """How this process runs. Made by the command line or a test; nothing is read at import.
 
     `home` holds what the product itself makes: the database cluster, caches, fetched wheels. `data` is a folder of
-    files that the user gives to a city pack; `osm` is one OSM extract.
+    files that the user gives to a city pack; `osm` is one OSM extract. `city` is a pack's name or folder (None: the
+    extract's own city where one is given, else the default).
     """
 
     home: Path = ROOT / "var"
     database_url: str | None = None
-    city: str = "coquimbo"
+    city: str | None = None
     data: Path | None = None
     osm: Path | None = None
     host: str = "127.0.0.1"

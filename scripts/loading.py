@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import hashlib
 import logging
+from importlib.metadata import version
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
 from tqdm import tqdm
 
 import layers
+from gis_core.access import Role, Viewer
 from gis_core.errors import CityError
 from gis_core.records import City, Dataset
 
@@ -17,8 +20,10 @@ if TYPE_CHECKING:
 
     from data.packs import Pack, Piece
     from gis_core.database import Database
+    from gis_core.settings import Settings
     from gis_core.spec import Layer
 
+LOADER = Viewer(Role.operator, name="city pack")
 log = logging.getLogger(__name__)
 
 
@@ -28,13 +33,26 @@ def facts_of(database: Database) -> Mapping[str, Any] | None:
         return connection.execute(sa.select(City.facts)).scalar_one_or_none()
 
 
-def is_loaded(database: Database, pack: Pack) -> bool:
+def is_loaded(database: Database, pack: Pack, settings: Settings) -> bool:
     """Whether this very pack, with these very files, is what the database holds."""
     with database.writing() as connection:
-        return connection.execute(sa.select(City.fingerprint)).scalar_one_or_none() == pack.fingerprint()
+        held = connection.execute(sa.select(City.fingerprint)).scalar_one_or_none()
+    return held == fingerprint(pack, settings)
 
 
-def load(database: Database, pack: Pack) -> Mapping[str, Any]:
+def fingerprint(pack: Pack, settings: Settings) -> str:
+    """A digest of what a load would read: the product's version, the pack's facts, the user's files (size and time)."""
+    digest = hashlib.sha256(repr((version("chengtu"), pack.facts.as_json())).encode())
+    given = [settings.osm] if settings.osm else []
+    if settings.data is not None:
+        given += sorted(p for p in settings.data.rglob("*") if p.is_file())
+    for path in given:
+        stat = path.stat()
+        digest.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
+    return digest.hexdigest()
+
+
+def load(database: Database, pack: Pack, settings: Settings) -> Mapping[str, Any]:
     """Load every piece of the pack, replacing what an earlier load of a pack left; uploads stay.
 
     A piece whose rows have problems loads its good rows and says how many were left out. The city counts as loaded
@@ -46,31 +64,45 @@ def load(database: Database, pack: Pack) -> Mapping[str, Any]:
     known = layers.load()
     _forget(database, known)
     facts = pack.facts.as_json()
-    with tqdm(total=pack.steps, desc=f"loading {pack.name}", unit="layer", dynamic_ncols=True) as bar:
+    with tqdm(total=pack.steps, desc=f"loading {facts['name']}", unit="layer", dynamic_ncols=True) as bar:
         for piece in pack.pieces():
-            bar.set_postfix_str(f"{piece.layer}: {len(piece.frame):,}")
-            _store(database, known[piece.layer], piece)
+            bar.set_postfix_str(f"{piece.layer}: {piece.rows:,} rows" if piece.rows is not None else piece.layer)
+            _store(database, known[piece.layer], piece, facts)
             bar.update()
     for missing in pack.missing:
         log.warning("%s", missing)
     facts["missing"] = list(pack.missing)
     with database.writing() as connection:
-        connection.execute(sa.insert(City).values(name=pack.name, facts=facts, fingerprint=pack.fingerprint()))
+        connection.execute(
+            sa.insert(City).values(name=facts["name"], facts=facts, fingerprint=fingerprint(pack, settings))
+        )
     return facts
 
 
-def _store(database: Database, layer: Layer, piece: Piece) -> None:
+def _store(database: Database, layer: Layer, piece: Piece, facts: Mapping[str, Any]) -> None:
     # Only a load needs geopandas and GDAL; a second start must not wait for their import.
-    from gis_core.ingest import Mode, Source, ingest_frame  # noqa: PLC0415
+    from gis_core.ingest import Mode, Source, ingest_file, ingest_frame  # noqa: PLC0415
 
     source = Source(
         title=piece.title,
         licence=piece.licence,
         attribution=piece.attribution,
-        datum=piece.datum,
+        datum=piece.datum or "",
         simulated=piece.simulated,
     )
-    report = ingest_frame(database, layer, piece.frame, source=source, mode=Mode.good_rows)
+    if piece.file is None:
+        report = ingest_frame(database, layer, piece.frame, source=source, mode=Mode.good_rows)
+    else:
+        report = ingest_file(
+            database,
+            layer,
+            piece.file,
+            source=source,
+            datum=piece.datum,
+            mode=Mode.good_rows,
+            viewer=LOADER,
+            facts=facts,
+        )
     errors = [p for p in report.problems if p.severity == "error"]
     if errors:
         first = errors[0]

@@ -16,6 +16,7 @@ from gis_core.database import Database
 from gis_core.settings import Settings
 from scripts import loading, schema
 
+DEFAULT_CITY = "coquimbo"
 log = logging.getLogger(__name__)
 
 
@@ -35,15 +36,15 @@ def city(settings: Settings, *, reload: bool = False) -> Iterator[OpenCity]:
     pack = pack_of(settings)
     with database(settings, pack) as opened:
         facts = loading.facts_of(opened)
-        if facts is None or reload or not loading.is_loaded(opened, pack):
-            facts = loading.load(opened, pack)
+        if facts is None or reload or not loading.is_loaded(opened, pack, settings):
+            facts = loading.load(opened, pack, settings)
         yield OpenCity(settings, facts, opened, Door(opened))
 
 
 @contextmanager
 def database(settings: Settings, pack: Pack | None = None) -> Iterator[Database]:
     """The city's database with tables and guards in place: external, or in the private cluster, which is left after."""
-    name = (pack or pack_of(settings)).name
+    name = (pack or pack_of(settings)).facts.name
     if settings.database_url:
         yield from _ready(settings.database_url)
         return
@@ -57,8 +58,9 @@ def database(settings: Settings, pack: Pack | None = None) -> Iterator[Database]
 
 
 def pack_of(settings: Settings) -> Pack:
-    """The pack that these settings name."""
-    return open_pack(settings.city, home=settings.home, data=settings.data, osm=settings.osm)
+    """The pack that these settings name; an extract alone is a pack of its own."""
+    city = settings.city or ("" if settings.osm else DEFAULT_CITY)
+    return open_pack(city, home=settings.home, data=settings.data, osm=settings.osm)
 
 
 def _ready(url: str) -> Iterator[Database]:

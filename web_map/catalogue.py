@@ -3,23 +3,20 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Query
 
 from gis_core import summaries
 from gis_core.access import Viewer, hidden, may_read
-from gis_core.scene import MAX_TILE_ZOOM
+from gis_core.scene import MAX_TILE_ZOOM, legend
 from gis_core.spec import Layer
-from gis_core.style import By, Circle, Extrusion, Fill, Ground, Line, Underground, colour_of
+from gis_core.style import Underground
 from gis_core.summaries import Summary
 from web_map.asking import Asker, TheCity
 from web_map.city import City
 
 router = APIRouter(tags=["catalogue"])
-
-_MARKS = {Circle: "circle", Line: "line", Underground: "line", Fill: "fill", Ground: "fill", Extrusion: "extrusion"}
 
 
 @router.get("/api/catalog")
@@ -140,15 +137,3 @@ def _field(layer: Layer, name: str) -> dict[str, Any]:
         "live": field.live,
         "range": field.within,
     }
-
-
-def legend(layer: Layer) -> list[Mapping[str, Any]]:
-    """The rows of the layer's legend: one per code where the colour follows one, else the layer itself."""
-    mark = _MARKS.get(type(layer.style), "line")
-    colour = colour_of(layer.style)
-    if isinstance(colour, By):
-        return [
-            {"label": c.label.as_json(), "colour": c.colour, "mark": mark, "value": c.name, "field": colour.field}
-            for c in colour.codes
-        ]
-    return [{"label": layer.title.as_json(), "colour": colour, "mark": mark, "value": None, "field": None}]

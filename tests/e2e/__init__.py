@@ -1,1 +1,1 @@
-
+"""Tests in a real Chromium."""

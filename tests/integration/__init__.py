@@ -1,1 +1,1 @@
-
+"""Tests against a real PostGIS."""

@@ -1,1 +1,1 @@
-
+"""Tests without a database."""
