@@ -14,12 +14,12 @@ own pid file goes on naming a process that is gone, or by then a stranger.
 from __future__ import annotations
 
 import fcntl
-import hashlib
 import os
 import re
 import shutil
 import signal
 import stat
+import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -38,6 +38,7 @@ from gis_core.postgres import (
     Server,
     access_text,
     find_server,
+    last_words,
     settings_text,
 )
 from gis_core.processes import commands, is_taken, lives, lock_file, open_lock_file, tell, wait_until, works_in
@@ -58,8 +59,8 @@ class Cluster:
     """A PostGIS server of our own in a folder.
 
     The server belongs to the present user; under root it belongs to the system user `postgres`. When that user
-    cannot reach the folder (it lies in /root, or in a home closed to others), the data lie in
-    /var/lib/chengtu/<hash> instead and the file `location` in the folder says so.
+    cannot reach the folder (it lies in /root, or in a home closed to others), the data lie in a new folder in
+    /var/lib/chengtu instead, and the file `location` says which.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -116,7 +117,7 @@ class Cluster:
     def url(self, database: str) -> str:
         """Where a database of the running cluster is found, for psycopg and asyncpg, with no driver's name in it.
 
-        It stays the same when the server is started again. Raises ClusterFailed when there is no server.
+        It stays the same when the server is started again. Raises ClusterFailed when there is none.
         """
         sockets = self._sockets()
         if sockets is None:
@@ -183,19 +184,19 @@ class Cluster:
 
     def _settle(self, owner: Owner) -> None:
         """Choose the place of a cluster that has no data yet, and make it the owner's alone."""
-        place = self.place
-        try:
-            owner.adopt(place)
-            place.chmod(0o700)
-            settled = owner.reaches(place)
-        except OSError:  # a mounted folder that cannot change hands
-            settled = False
-        if not settled:
-            place = ELSEWHERE / hashlib.sha256(os.fsencode(self.folder)).hexdigest()[:16]
-            place.mkdir(parents=True, exist_ok=True)
-            owner.adopt(place)
-            place.chmod(0o700)
-            (self.folder / "location").write_text(f"{place}\n", encoding="utf-8")
+        location = self.folder / "location"
+        if location.exists() and not self.place.is_dir():
+            raise ClusterFailed(f"{location} names a folder that is gone. Bring it back, or remove {location}.")
+        if owner.takes(self.place):
+            return
+        with suppress(OSError):
+            ELSEWHERE.mkdir(parents=True, exist_ok=True)
+            ELSEWHERE.chmod(0o755)
+            place = Path(tempfile.mkdtemp(prefix="cluster-", dir=ELSEWHERE))
+            if owner.takes(place):
+                location.write_text(f"{place}\n", encoding="utf-8")
+                return
+        raise ClusterFailed(f"User {owner.name} can keep no data in {self.folder}. Choose another --home.")
 
     def _socket_folder(self, owner: Owner) -> Path:
         """A folder for the socket that only the owner and root can enter, with a path short and plain enough."""
@@ -248,7 +249,7 @@ class Cluster:
             master, orphans = self._processes()
             if launched is not None:
                 if not lives(launched):
-                    raise ClusterFailed(f"PostgreSQL did not start: {self._last_words()} (more in {self.log})")
+                    raise ClusterFailed(f"PostgreSQL did not start: {last_words(self.log)} (more in {self.log})")
             elif master is None and orphans:
                 # The server was killed and its workers go on; while they live no new one may touch the data.
                 tell(orphans, signal.SIGQUIT if time.monotonic() < patience_ends else signal.SIGKILL)
@@ -386,14 +387,6 @@ class Cluster:
             elif command.endswith(tail) or (pid == noted and "/postgres -D " in command and works_in(pid, self._data)):
                 master = pid if master != noted else master
         return master, workers
-
-    def _last_words(self) -> str:
-        try:
-            lines = self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
-        except OSError:
-            return "it left no log"
-        told = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|HINT|could not|invalid", line)] or lines
-        return " / ".join(told[-3:])
 
 
 def _is_private(folder: Path, uid: int) -> bool:

@@ -128,6 +128,15 @@ class Owner:
         if self.is_another:
             os.chown(path, self.uid, self.gid)
 
+    def takes(self, folder: Path) -> bool:
+        """Make a folder the owner's alone; whether that worked and the owner may enter it."""
+        try:
+            self.adopt(folder)
+            folder.chmod(0o700)
+        except OSError:  # a mounted folder that cannot change hands
+            return False
+        return self.reaches(folder)
+
     def reaches(self, folder: Path) -> bool:
         """Whether the owner may enter the folder, every folder above it included."""
         return not self.is_another or self.run("/bin/sh", "-c", 'test -x "$1"', "sh", folder).returncode == 0
@@ -194,6 +203,16 @@ def access_text(owner: Owner) -> tuple[str, str]:
     names = dict.fromkeys((owner.name, "root"))
     who = "".join(f'{SUPERUSER} "{name}" {SUPERUSER}\n' for name in names)
     return f"{note}local all all peer map={SUPERUSER}\n", note + who
+
+
+def last_words(log: Path) -> str:
+    """Why a server did not start, as far as the end of its log tells."""
+    try:
+        lines = log.read_text(encoding="utf-8", errors="replace").splitlines()[-20:]
+    except OSError:
+        return "it left no log"
+    told = [line for line in lines if re.search(r"FATAL|PANIC|ERROR|HINT|could not|invalid", line)] or lines
+    return " / ".join(told[-3:])
 
 
 def _servers() -> Iterator[Server]:
@@ -285,5 +304,6 @@ __all__ = [
     "Server",
     "access_text",
     "find_server",
+    "last_words",
     "settings_text",
 ]

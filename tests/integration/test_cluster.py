@@ -301,6 +301,12 @@ def test_root_puts_the_data_elsewhere_when_the_server_cannot_reach_the_folder(ho
     again = Cluster(closed / "postgres")
     again.start()
     assert postmaster(again) == pid
+    again.leave()
+    cluster.stop()
+    place.rename(aside := place.with_name(f"{place.name} aside"))
+    with pytest.raises(ClusterFailed, match="gone"):
+        cluster.start()
+    aside.rename(place)
     cluster.remove()
     assert not place.exists()
 
