@@ -1,0 +1,201 @@
+// The wall starts here: read catalogue, scene and style, draw them, and keep map, panels and address in step.
+import 'maplibre-gl/dist/maplibre-gl.css';
+import './style/tokens.css';
+import './style/frame.css';
+import './style/panels.css';
+import './style/controls.css';
+import type {PickingInfo} from '@deck.gl/core';
+import {ApiError, call, statusWords, words} from './api';
+import {Basemap, readStyle} from './basemap';
+import {Catalogue} from './catalogue';
+import {Changes, type Link} from './changes';
+import {showCurtain} from './curtain';
+import {moment} from './format';
+import {firstChoice, HexagonView} from './hexagons';
+import {pick, say, speak} from './i18n';
+import {report, settle} from './notices';
+import {detailsPanel} from './panel_details';
+import {hexagonsPanel} from './panel_hexagons';
+import {layersPanel} from './panel_layers';
+import {HEXAGONS, Scene} from './scene';
+import {Selection, type Depths} from './selection';
+import {covered, sidePanels, unfold} from './side_panels';
+import {screenFactor} from './sizes';
+import {fromHash, keepInUrl, Store, type State} from './state';
+import {statusBar} from './status_bar';
+import {showTip} from './tip';
+import {mapTools} from './tools';
+import {topBar} from './top_bar';
+import {WallMap} from './wall_map';
+import type {App} from './app';
+import type {Camera, SceneJson} from './types';
+
+declare global {
+  interface Window {
+    chengtu: {map: WallMap['map'] | null; ready: Promise<void>; idle: () => Promise<void>};
+  }
+}
+
+const el = (id: string): HTMLElement => document.getElementById(id)!;
+
+async function start(): Promise<void> {
+  const store = new Store(fromHash(location.hash));
+  speak(store.get().language);
+  const factor = (): number => store.get().scale ?? screenFactor(innerWidth, innerHeight);
+  const size = (): void => document.documentElement.style.setProperty('--factor', String(factor()));
+  size();
+  window.addEventListener('resize', size);
+  store.on(['scale'], size);
+  store.on(['language'], (state) => speak(state.language));
+
+  const curtain = showCurtain(el('curtain'), location.search.includes('link=used') ? 'used' : null);
+  const catalogue = await curtain.until((why) => say('error.catalog', {why}), () => Catalogue.read());
+  const scene = await curtain.until((why) => say('error.scene', {why}), async () => new Scene(await call<SceneJson>('/api/scenes/wall')));
+  const style = await curtain.until((why) => say('error.style', {why}), () => readStyle(scene.json.mapStyle || '/api/styles/dark', factor()));
+  if (scene.unknown.length) report('classes', () => say('error.unknownClass', {names: scene.unknown.join(', ')}));
+  if (store.get().hexagons === null) store.set({hexagons: firstChoice(catalogue)});
+
+  let scheduled = 0;
+  const redraw = (): void => {
+    scheduled ||= requestAnimationFrame(() => {
+      scheduled = 0;
+      draw();
+    });
+  };
+  let panels: {redraw: () => void}[] = [];
+  const redrawAll = (): void => {
+    redraw();
+    for (const panel of panels) panel.redraw();
+  };
+  const hexagons = new HexagonView(catalogue, redrawAll);
+  const selection = new Selection(catalogue, () => {
+    const {current} = selection;
+    if (current) unfold(el('right'));
+    store.set({selected: current?.kind === 'feature' && current.id ? {layer: current.layer, id: current.id} : null});
+    redrawAll();
+  });
+
+  const wall = new WallMap(el('map'), style, firstCamera(store.get(), catalogue, scene, factor()), {
+    onClick: (info: PickingInfo) => selection.pick(info, hexagons.answer?.values ?? []),
+    onHover: (info: PickingInfo) => showTip(el('tip'), app, info),
+    onError: (layer, error) => report(`drawing/${layer}`, () => say('error.drawing', {layer: titleOf(layer), why: words(error)})),
+  });
+  const basemap = new Basemap(wall.map);
+  const changes = new Changes((change) => catalogue.take(change), tellLink, () => void catalogue.refresh().catch(() => undefined));
+  const app: App = {store, catalogue, scene, wall, basemap, hexagons, selection, changes, factor, fit, goTo};
+
+  function titleOf(layer: string | null): string {
+    return layer === HEXAGONS ? say('hexagons') : pick(layer ? catalogue.layer(layer)?.title : null) || (layer ?? say('map'));
+  }
+  function fit(box: Parameters<App['fit']>[0]): void {
+    const {left, right} = covered();
+    const y = 90 * factor();
+    wall.fit(box, {left: left + y / 2, right: right + y / 2, y});
+  }
+  function goTo(longitude: number, latitude: number, layer: string | null): void {
+    const near = Math.max(16.4, catalogue.layer(layer ?? '')?.min_zoom ?? 0) + Math.log2(factor());
+    wall.fly({longitude, latitude, zoom: Math.max(wall.map.getZoom(), near)});
+  }
+  function view(): Parameters<HexagonView['update']>[1] {
+    return {box: wall.box(), metresPerPixel: wall.metresPerPixel(), factor: factor()};
+  }
+  function depths(): Depths | null {
+    const picked = selection.current?.kind === 'feature' ? selection.current.layer : null;
+    const props = store.get().underground && picked ? scene.json.layers.find((l) => l.id === picked && l['@@type'] === 'UndergroundLayer') : null;
+    if (!props) return null;
+    return {startDepth: 'start_depth_m', endDepth: 'end_depth_m', exaggeration: scene.exaggeration ?? 1, ...props} as unknown as Depths;
+  }
+  function draw(): void {
+    const state = store.get();
+    for (const layer of catalogue.layers) if (basemap.draws(layer.name)) basemap.show(layer.name, catalogue.isOn(state, layer.name));
+    basemap.dim(state.underground);
+    document.body.classList.toggle('underground', state.underground);
+    const layers = scene.drawn({
+      state,
+      catalogue,
+      factor: factor(),
+      hasBasemapLayer: (id) => basemap.has(id),
+      hexagons: hexagons.props(state),
+      onTileError: (layer, error) => report(`tiles/${layer}`, () => say('status.tiles', {layer: titleOf(layer), why: whyOf(error)})),
+      onTileLoad: (layer) => settle(`tiles/${layer}`),
+    });
+    wall.draw([...layers, ...selection.layers(factor(), depths())]);
+  }
+  function tellLink(link: Link): void {
+    const stale = document.querySelector<HTMLElement>('[data-testid="stale"]');
+    document.body.classList.toggle('offline', link.state === 'lost');
+    if (!stale) return;
+    stale.hidden = link.state !== 'lost';
+    stale.textContent = link.state === 'lost' ? say('link.stale', {at: moment(new Date(link.since), catalogue.city.time_zone).time}) : '';
+  }
+
+  await wall.start();
+  window.chengtu.map = wall.map;
+  topBar(el('top'), app, location.search.includes('link=used') ? 'used' : null);
+  layersPanel(el('left'), app);
+  el('right').append(...['hexagons-panel', 'details-panel'].map((id) => Object.assign(document.createElement('section'), {id})));
+  panels = [hexagonsPanel(el('hexagons-panel'), app), detailsPanel(el('details-panel'), app)];
+  sidePanels(el('left'), el('right'), app);
+  mapTools(el('tools'), el('depth'), app);
+  statusBar(el('status'), app);
+
+  store.on(['switched', 'opacity', 'muted', 'underground', 'hexagons', 'scale'], redraw);
+  store.on(['hexagons', 'scale'], (state) => hexagons.update(state, view()));
+  store.on(['language'], () => tellLink(changes.link));
+  catalogue.onChange((names) => {
+    for (const name of names) basemap.renew(name, catalogue.layer(name)?.version ?? 0);
+    const {hexagons: choice} = store.get();
+    if (choice && names.includes(choice.layer)) hexagons.update(store.get(), view(), true);
+    selection.renew(names);
+    tellLink(changes.link);
+    redraw();
+  });
+  wall.map.on('moveend', () => {
+    store.set({camera: wall.camera()});
+    hexagons.update(store.get(), view());
+  });
+  keepInUrl(store, (state) => {
+    store.set({...state, hexagons: state.hexagons ?? store.get().hexagons});
+    if (state.camera) wall.move(state.camera);
+    if (state.selected) void selection.open(state.selected.layer, state.selected.id);
+  });
+
+  draw();
+  hexagons.update(store.get(), view());
+  const {selected} = store.get();
+  if (selected) void selection.open(selected.layer, selected.id);
+  changes.listen();
+  curtain.lift();
+
+  window.chengtu.idle = async () => {
+    for (let calm = 0; calm < 3; ) {
+      await new Promise((next) => setTimeout(next, 60));
+      calm = !scheduled && !hexagons.busy && wall.settled() ? calm + 1 : 0;
+    }
+  };
+  await window.chengtu.idle();
+}
+
+/** The camera of the link, else the scene's, else the city's; a larger screen shows the same ground, not more of it. */
+function firstCamera(state: State, catalogue: Catalogue, scene: Scene, factor: number): Camera {
+  if (state.camera) return state.camera;
+  const [longitude, latitude] = catalogue.city.center;
+  const camera = {longitude, latitude, zoom: catalogue.city.zoom, pitch: 0, bearing: 0, ...scene.json.initialViewState};
+  return {...camera, zoom: camera.zoom + Math.log2(factor)};
+}
+
+/** Why a tile could not be had. loaders.gl puts the status into the error's words, a lost server is a TypeError. */
+function whyOf(error: unknown): string {
+  if (error instanceof ApiError) return error.message;
+  const status = /\((\d{3})\)/.exec(String((error as Error)?.message ?? error))?.[1];
+  if (status) return statusWords(Number(status));
+  return error instanceof TypeError ? say('error.unreachable') : words(error);
+}
+
+const ready = start();
+window.chengtu = {map: null, ready, idle: () => ready};
+ready.catch((error: unknown) => {
+  console.error(error);
+  report('start', () => (/webgl/i.test(String(error)) ? say('error.webgl') : words(error)));
+  showCurtain(el('curtain'), null).fail(words(error));
+});

@@ -1,0 +1,37 @@
+// Sequential colour ramps for hexagons on a dark map: lightness rises with the value, so no ramp depends on hue.
+
+type Colour = [red: number, green: number, blue: number];
+
+// viridis, cividis and magma: van der Walt and Smith (CC0); Nuñez, Anderton and Renslow 2018 for cividis; darkest parts
+// left out, as they would sink into the map. The single-hue ramps are our own.
+const RAMPS: Record<string, readonly string[]> = {
+  viridis: ['#46327e', '#365c8d', '#277f8e', '#1fa187', '#4ac16d', '#a0da39', '#fde725'],
+  cividis: ['#2a406c', '#48526b', '#666970', '#828079', '#a59c74', '#cbba69', '#fee838'],
+  magma: ['#3b0f70', '#641a80', '#8c2981', '#b73779', '#de4968', '#f7705c', '#fe9f6d', '#fcfdbf'],
+  teal: ['#12404a', '#14606b', '#16828a', '#2ba6a4', '#62c9bd', '#a6e6d8', '#e3fbf3'],
+  violet: ['#33265f', '#4c3888', '#6a50ad', '#8b70cb', '#ae95e0', '#d0bff0', '#f3edfd'],
+  green: ['#153d2a', '#1d5c3b', '#2a7d4e', '#4a9e65', '#79bf86', '#afdcb1', '#e8f8e6'],
+  blue: ['#17315c', '#1f4a86', '#2e67ad', '#4a87cc', '#76a9e2', '#abcdf2', '#e6f2fd'],
+  amber: ['#46300c', '#6b4a10', '#936715', '#ba8722', '#dca945', '#f1cd83', '#fdf1d3'],
+  grey: ['#2b3443', '#445063', '#627086', '#8391a8', '#a7b3c7', '#cbd4e2', '#f1f5fb'],
+};
+
+/** `n` colours of a ramp from low to high; an unknown name gets viridis. */
+export function ramp(name: string | undefined, n: number): Colour[] {
+  const stops = (RAMPS[name ?? ''] ?? RAMPS.viridis!).map(parse);
+  return Array.from({length: n}, (_, i) => {
+    const at = n === 1 ? stops.length - 1 : (i / (n - 1)) * (stops.length - 1);
+    const low = Math.min(Math.floor(at), stops.length - 2);
+    const share = at - low;
+    return stops[low]!.map((c, k) => Math.round(c + (stops[low + 1]![k]! - c) * share)) as Colour;
+  });
+}
+
+/** A colour as CSS. */
+export function css([red, green, blue]: Colour): string {
+  return `rgb(${red} ${green} ${blue})`;
+}
+
+function parse(hex: string): Colour {
+  return [1, 3, 5].map((at) => Number.parseInt(hex.slice(at, at + 2), 16)) as Colour;
+}

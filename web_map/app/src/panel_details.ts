@@ -1,0 +1,96 @@
+// The lower right panel: what is known of the selected feature or hexagon, in words, with its source and age.
+import {serverNow} from './api';
+import {fill, h, icon, mark} from './dom';
+import {age, fieldValue, number} from './format';
+import {pick, say} from './i18n';
+import {inEachLanguage, type App} from './app';
+import {simulatedBadge} from './badges';
+import type {Picked, PickedCell} from './selection';
+import type {CatalogLayer, Geometry} from './types';
+
+export function detailsPanel(root: HTMLElement, app: App): {redraw: () => void} {
+  const redraw = (): void => draw(root, app);
+  inEachLanguage(app, redraw);
+  return {redraw};
+}
+
+function draw(root: HTMLElement, app: App): void {
+  const {current} = app.selection;
+  const close = h('button', {class: 'tool small', type: 'button', 'aria-label': say('details.close'), 'data-testid': 'details-close', onclick: () => app.selection.clear()}, icon('close'));
+  root.setAttribute('aria-live', 'polite');
+  fill(
+    root,
+    h('header', {class: 'panel-head'}, icon('target'), h('h2', {}, say('details')), current && close),
+    !current && h('p', {class: 'empty'}, say('details.none')),
+    current?.kind === 'cell' && cellDetails(app, current),
+    current?.kind === 'feature' && featureDetails(app, current),
+  );
+}
+
+function cellDetails(app: App, {cell, value}: PickedCell): HTMLElement {
+  const {answer} = app.hexagons;
+  const unit = answer?.unit ?? '';
+  return h(
+    'div',
+    {class: 'body', 'data-testid': 'details-cell'},
+    h('div', {class: 'name'}, icon('hexagon'), h('div', {}, h('strong', {}, `${number(value)} ${unit}`.trim()), h('span', {class: 'kind'}, answer ? pick(answer.label) : ''))),
+    h('dl', {class: 'facts'},
+      h('dt', {}, say('hexagons.cell')), h('dd', {class: 'code'}, cell),
+      h('dt', {}, say('hexagons.layer')), h('dd', {}, pick(answer && app.catalogue.layer(answer.layer)?.title), ' ', answer?.simulated && simulatedBadge()),
+    ),
+  );
+}
+
+function featureDetails(app: App, picked: Picked): HTMLElement | null {
+  const layer = app.catalogue.layer(picked.layer);
+  if (!layer) return null;
+  const properties = picked.item?.properties ?? {};
+  const title = String((layer.name_field && properties[layer.name_field]) || properties[layer.key] || picked.id);
+  const row = layer.legend.find((entry) => entry.field && String(properties[entry.field]) === entry.value) ?? layer.legend[0];
+  const place = picked.item?.geometry ? middle(picked.item.geometry) : null;
+  return h(
+    'div',
+    {class: 'body', 'data-testid': 'details-feature', 'data-layer': layer.name, 'data-id': picked.id},
+    h('div', {class: 'name'},
+      row ? mark(row.mark, row.colour) : null,
+      h('div', {}, h('strong', {'data-testid': 'details-title'}, title), h('span', {class: 'kind'}, pick(layer.title), properties.simulated === true && simulatedBadge())),
+      place && h('button', {class: 'link', type: 'button', 'data-testid': 'details-fly', onclick: () => app.goTo(...place, layer.name)}, icon('target'), say('details.flyTo')),
+    ),
+    picked.loading && h('p', {class: 'empty'}, say('details.loading')),
+    picked.error && h('p', {class: 'trouble', role: 'alert'}, icon('alert'), say('error.details', {why: picked.error()})),
+    picked.item && facts(app, layer, properties),
+  );
+}
+
+function facts(app: App, layer: CatalogLayer, properties: Record<string, unknown>): HTMLElement {
+  const zone = app.catalogue.city.time_zone;
+  const list = h('dl', {class: 'facts', 'data-testid': 'details-facts'});
+  for (const field of layer.fields) {
+    if (!(field.name in properties)) continue;
+    const value = properties[field.name];
+    const code = field.codes?.find((entry) => entry.value === String(value));
+    const swatch = code?.colour ? mark(layer.legend[0]?.mark ?? 'fill', code.colour) : null;
+    list.append(h('dt', {}, pick(field.label), field.live ? h('span', {class: 'badge'}, say('details.live')) : null), h('dd', {'data-field': field.name}, swatch, fieldValue(value, field, zone)));
+  }
+  const updated = typeof properties.updated_at === 'string' ? properties.updated_at : null;
+  list.append(h('dt', {}, say('details.updated')), h('dd', {}, updated ? `${fieldValue(updated, undefined, zone)} · ${age(Date.parse(updated), serverNow())}` : say('layer.noDate')));
+  const source = properties.source;
+  const said = source && typeof source === 'object' ? String((source as {title?: unknown}).title ?? '') : source ? String(source) : layer.sources.map((s) => s.title).join('; ');
+  if (said) list.append(h('dt', {}, say('details.source')), h('dd', {}, said));
+  return list;
+}
+
+/** A place on the feature: the middle vertex of a line, the mean vertex of an area's first ring. */
+function middle(geometry: Geometry): [number, number] | null {
+  const flat: [number, number][] = [];
+  const walk = (node: unknown): void => {
+    if (!Array.isArray(node)) return;
+    if (typeof node[0] === 'number') flat.push([node[0], node[1] as number]);
+    else node.forEach(walk);
+  };
+  walk(geometry.coordinates);
+  if (!flat.length) return null;
+  if (/Line/.test(geometry.type)) return flat[Math.floor(flat.length / 2)]!;
+  const sum = flat.reduce((a, b) => [a[0] + b[0], a[1] + b[1]]);
+  return [sum[0] / flat.length, sum[1] / flat.length];
+}
