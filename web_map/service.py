@@ -22,6 +22,7 @@ from web_map import (
     headers,
     health,
     hexagons,
+    metrics,
     ogc,
     pages,
     problems,
@@ -32,7 +33,7 @@ from web_map import (
 )
 from web_map.city import City
 
-ROOMS = (health, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, session, pages)
+ROOMS = (health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, session, pages)
 """Every room with doors; each has a `router`."""
 
 
@@ -59,11 +60,13 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
         redoc_url=None,
     )
     app.state.city = city
+    app.state.metrics = metrics.Book()
     for room in ROOMS:
         app.include_router(room.router)
     pages.mount(app)
     problems.install(app)
     app.add_middleware(headers.Headers)
+    app.add_middleware(metrics.Measured, book=app.state.metrics)
     return app
 
 
