@@ -18,7 +18,10 @@ READER = "chengtu_reader"
 """The database role under which every read runs: it owns nothing, so row-level security binds it."""
 
 EVERYONE = "*"
-"""The scope of a viewer who is not bound to one owner."""
+"""The scope of staff who are not bound to one owner."""
+
+OUTSIDE = ""
+"""The scope of everybody else; the same as no scope at all, so that a forgotten one opens nothing."""
 
 
 class Role(StrEnum):
@@ -69,8 +72,10 @@ class Viewer:
 
     @property
     def scope(self) -> str:
-        """The owner whose rows this viewer is bound to on owned layers, or EVERYONE."""
-        return self.owner if self.owner is not None else EVERYONE
+        """What row-level security knows of this viewer: the owner it is bound to, or EVERYONE, or OUTSIDE."""
+        if self.owner is not None:
+            return self.owner
+        return EVERYONE if self.may("staff") else OUTSIDE
 
     def may(self, right: str) -> bool:
         """Whether the viewer has this right."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,12 +12,16 @@ import psycopg
 import sqlalchemy as sa
 
 from gis_core.access import READER
+from gis_core.errors import Unavailable
 
 if TYPE_CHECKING:
     from gis_core.access import Viewer
 
+READ_LIMIT_S = 20.0
+"""The longest that one statement of a read may take, and that its transaction may lie idle."""
 _LISTEN_S = 0.5
 """How long a listener waits before it looks whether it should stop."""
+log = logging.getLogger(__name__)
 
 
 class Database:
@@ -31,19 +36,37 @@ class Database:
             max_overflow=8,
             pool_pre_ping=True,
         )
+        self._has_reader = False
 
     @contextmanager
-    def reading(self, viewer: Viewer) -> Iterator[sa.Connection]:
-        """A read-only transaction under the reader role and the viewer's scope, so that row-level security holds."""
-        with self.engine.connect() as connection, connection.begin():
-            connection.execute(_BIND, {"scope": viewer.scope, "role": READER})
+    def reading(self, viewer: Viewer, *, limit_s: float = READ_LIMIT_S) -> Iterator[sa.Connection]:
+        """A read-only transaction under the reader role and the viewer's scope, so that row-level security holds.
+
+        Raises:
+            Unavailable: the database is down or full, or a statement took longer than `limit_s`.
+        """
+        with _spoken(), self.engine.connect() as connection, connection.begin():
+            limit = f"{limit_s:.3f}s"
+            connection.execute(_BIND, {"scope": viewer.scope, "limit": limit, "role": self._reader(connection)})
             yield connection
 
     @contextmanager
     def writing(self) -> Iterator[sa.Connection]:
-        """A transaction of the service itself, which owns the tables: ingest, registers, audit."""
-        with self.engine.begin() as connection:
+        """A transaction of the service itself, which owns the tables: ingest, registers, audit.
+
+        Raises:
+            Unavailable: the database is down or full.
+        """
+        with _spoken(), self.engine.begin() as connection:
             yield connection
+
+    def _reader(self, connection: sa.Connection) -> str:
+        """The role for reads; `none` on a server that gave us no such role (`guards.install` says how to mend it)."""
+        if not self._has_reader:
+            self._has_reader = connection.scalar(_FIND_READER, {"role": READER}) is not None
+            if not self._has_reader:
+                log.warning("reads run without row-level security: there is no role %s for this user", READER)
+        return READER if self._has_reader else "none"
 
     @contextmanager
     def raw(self, connection: sa.Connection) -> Iterator[psycopg.Connection[Any]]:
@@ -72,7 +95,27 @@ class Database:
         self.engine.dispose()
 
 
+@contextmanager
+def _spoken() -> Iterator[None]:
+    """What the server or the pool could not do, in words without its address."""
+    try:
+        yield
+    except (sa.exc.DBAPIError, psycopg.OperationalError) as error:
+        cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
+        if isinstance(cause, psycopg.errors.QueryCanceled):
+            raise Unavailable("the question took too long to answer; ask for less at once") from error
+        if isinstance(cause, _AWAY):
+            raise Unavailable("the database does not answer now") from error
+        raise
+    except sa.exc.TimeoutError as error:
+        raise Unavailable("too many questions are asked of the database at once") from error
+
+
+_AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
+# The role is taken last: what comes before is the connecting user's to set.
 _BIND = sa.text(
-    "select set_config('chengtu.scope', :scope, true), set_config('transaction_read_only', 'on', true),"
-    " set_config('role', :role, true)"
+    "select set_config('chengtu.scope', :scope, true), set_config('statement_timeout', :limit, true),"
+    " set_config('idle_in_transaction_session_timeout', :limit, true),"
+    " set_config('transaction_read_only', 'on', true), set_config('role', :role, true)"
 )
+_FIND_READER = sa.text("SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(current_user, oid, 'MEMBER')")
