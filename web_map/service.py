@@ -8,12 +8,12 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import ORJSONResponse
-from gis_core.tiles import Tiles
 from gis_core.tokens import Door
 
 import layers
 from gis_core.database import Database
 from gis_core.settings import Settings
+from gis_core.tiles import Tiles
 from twin.feed import Feed
 from web_map import (
     catalogue,

@@ -69,6 +69,7 @@ export class Basemap {
   }
 }
 
+/** Whatever host an address names, behind a proxy perhaps its inner one: the wall asks none but its own. */
 function absolute(url: string): string {
-  return url.startsWith('/') ? location.origin + url : url;
+  return location.origin + url.replace(/^\w+:\/\/[^/]+/, '');
 }

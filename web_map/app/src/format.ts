@@ -32,7 +32,7 @@ export function moment(at: Date, timeZone: string): {date: string; time: string}
   const day: Intl.DateTimeFormatOptions = {timeZone: zone, year: 'numeric', month: '2-digit', day: '2-digit', weekday: 'short'};
   const clock: Intl.DateTimeFormatOptions = {timeZone: zone, hour: '2-digit', minute: '2-digit', second: '2-digit', hourCycle: 'h23'};
   return {
-    date: at.toLocaleDateString(LOCALE[language()], day),
+    date: at.toLocaleDateString(LOCALE[language()], day).replace(/(\d)(周)/, '$1 $2'),
     time: at.toLocaleTimeString(LOCALE[language()], clock),
   };
 }

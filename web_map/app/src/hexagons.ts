@@ -12,7 +12,8 @@ const ACROSS_M = [2_220_000, 838_000, 316_000, 119_600, 45_200, 17_085, 6_457, 2
 const FINEST = 11;
 const COARSEST = 4;
 const SMALLEST_PX = 30;
-const ALPHA = 205;
+/** How opaque cells are: flat ones let the streets through, columns stand solid. */
+export const ALPHA = {flat: 165, extruded: 235};
 
 export interface Classes {
   /** Edges from the least to the greatest value: one more than there are classes. */
@@ -100,11 +101,12 @@ export class HexagonView {
     const {answer, classes} = this;
     if (!state.hexagons || !answer || !classes || !answer.cells.length) return null;
     const {extruded} = state.hexagons;
+    const alpha = extruded ? ALPHA.extruded : ALPHA.flat;
     const most = Math.max(Math.abs(answer.max ?? 0), 1e-9);
     return {
       data: answer.cells,
       getHexagon: (cell: string) => cell,
-      getFillColor: (_: string, {index}: {index: number}) => [...classes.colours[classOf(answer.values[index]!, classes)]!, ALPHA],
+      getFillColor: (_: string, {index}: {index: number}) => [...classes.colours[classOf(answer.values[index]!, classes)]!, alpha],
       getElevation: (_: string, {index}: {index: number}) => Math.max(0, answer.values[index]! / most),
       elevationScale: cellWidth(answer.resolution) * 3,
       extruded,
@@ -114,6 +116,7 @@ export class HexagonView {
       pickable: true,
       autoHighlight: true,
       highlightColor: [255, 255, 255, 90],
+      updateTriggers: {getFillColor: alpha},
     };
   }
 

@@ -2,16 +2,17 @@
 
 type Colour = [red: number, green: number, blue: number];
 
-// viridis, cividis and magma: van der Walt and Smith (CC0); Nuñez, Anderton and Renslow 2018 for cividis; darkest parts
+// viridis, plasma and magma: van der Walt and Smith (CC0); Nuñez, Anderton and Renslow 2018 for cividis; darkest parts
 // left out, as they would sink into the map. The single-hue ramps are our own.
 const RAMPS: Record<string, readonly string[]> = {
   viridis: ['#46327e', '#365c8d', '#277f8e', '#1fa187', '#4ac16d', '#a0da39', '#fde725'],
   cividis: ['#2a406c', '#48526b', '#666970', '#828079', '#a59c74', '#cbba69', '#fee838'],
   magma: ['#3b0f70', '#641a80', '#8c2981', '#b73779', '#de4968', '#f7705c', '#fe9f6d', '#fcfdbf'],
+  plasma: ['#4b03a1', '#7d03a8', '#a82296', '#cb4679', '#e56b5d', '#f89441', '#fdc328', '#f0f921'],
   teal: ['#12404a', '#14606b', '#16828a', '#2ba6a4', '#62c9bd', '#a6e6d8', '#e3fbf3'],
   violet: ['#33265f', '#4c3888', '#6a50ad', '#8b70cb', '#ae95e0', '#d0bff0', '#f3edfd'],
-  green: ['#153d2a', '#1d5c3b', '#2a7d4e', '#4a9e65', '#79bf86', '#afdcb1', '#e8f8e6'],
-  blue: ['#17315c', '#1f4a86', '#2e67ad', '#4a87cc', '#76a9e2', '#abcdf2', '#e6f2fd'],
+  greens: ['#153d2a', '#1d5c3b', '#2a7d4e', '#4a9e65', '#79bf86', '#afdcb1', '#e8f8e6'],
+  blues: ['#17315c', '#1f4a86', '#2e67ad', '#4a87cc', '#76a9e2', '#abcdf2', '#e6f2fd'],
   amber: ['#46300c', '#6b4a10', '#936715', '#ba8722', '#dca945', '#f1cd83', '#fdf1d3'],
   grey: ['#2b3443', '#445063', '#627086', '#8391a8', '#a7b3c7', '#cbd4e2', '#f1f5fb'],
 };
@@ -27,9 +28,9 @@ export function ramp(name: string | undefined, n: number): Colour[] {
   });
 }
 
-/** A colour as CSS. */
-export function css([red, green, blue]: Colour): string {
-  return `rgb(${red} ${green} ${blue})`;
+/** A colour as CSS, with an alpha of 0..255. */
+export function css([red, green, blue]: Colour, alpha: number): string {
+  return `rgb(${red} ${green} ${blue} / ${alpha / 255})`;
 }
 
 function parse(hex: string): Colour {

@@ -1,7 +1,7 @@
 // The upper right panel: which measure of which layer is summed by hexagon, and the scale that tells its colours.
 import {fill, h, icon} from './dom';
 import {distance, number} from './format';
-import {cellWidth, firstChoice} from './hexagons';
+import {ALPHA, cellWidth, firstChoice} from './hexagons';
 import {pick, say} from './i18n';
 import {css} from './palettes';
 import {inEachLanguage, type App} from './app';
@@ -31,7 +31,7 @@ function draw(root: HTMLElement, app: App): void {
   fill(
     root,
     h('header', {class: 'panel-head'}, icon('hexagon'), h('h2', {}, say('hexagons')), h('span', {class: 'busy', hidden: !app.hexagons.loading}, say('hexagons.loading')), toggle),
-    choice ? h('div', {class: 'body'}, ...controls(app, choice), scale(app)) : h('p', {class: 'empty'}, say(able ? 'hexagons.off' : 'hexagons.noMeasure')),
+    choice ? h('div', {class: 'body'}, ...controls(app, choice), scale(app, choice)) : h('p', {class: 'empty'}, say(able ? 'hexagons.off' : 'hexagons.noMeasure')),
   );
   if (focused) root.querySelector<HTMLElement>(`[data-testid="${CSS.escape(focused)}"]`)?.focus({preventScroll: true});
 }
@@ -63,13 +63,13 @@ function controls(app: App, choice: HexagonChoice): HTMLElement[] {
   ];
 }
 
-function scale(app: App): HTMLElement {
+function scale(app: App, {extruded}: HexagonChoice): HTMLElement {
   const {answer, classes} = app.hexagons;
   if (!answer || !classes) return h('div', {class: 'scale'});
   if (!answer.cells.length) return h('p', {class: 'empty', 'data-testid': 'hexagons-scale'}, say('hexagons.none'));
   const steps = classes.colours.map((colour) => {
     const step = h('span', {class: 'step'});
-    step.style.background = css(colour);
+    step.style.background = css(colour, extruded ? ALPHA.extruded : ALPHA.flat);
     return step;
   });
   const edges = classes.edges.map((edge) => h('span', {}, number(edge)));

@@ -11,8 +11,8 @@ export const HEXAGONS = 'hexagons';
 
 /** How much of a standing body is left to see while we look below the ground. */
 const BODY_UNDERGROUND = 0.16;
-/** How much thicker pipes are drawn below the ground than on the plan, where they would cover the streets. */
-const PIPE_THICKER = 1.8;
+/** How thick pipes are drawn: on the plan they must not cover the streets, below the ground they are what is looked at. */
+const PIPE = {flat: 0.8, lifted: 1.8};
 const FILTER = [new DataFilterExtension({filterSize: 1})];
 
 export interface Surroundings {
@@ -49,9 +49,10 @@ export class Scene {
     return most || null;
   }
 
-  /** The layers to draw now. A layer that is off is left out, so that its tiles are not fetched. */
+  /** The layers to draw now, hexagons beneath all others. A layer that is off is left out: its tiles are not fetched. */
   drawn(around: Surroundings): Layer[] {
-    return this.layers.flatMap((layer) => {
+    const bottomUp = [...this.layers].sort((a, b) => Number(b.id === HEXAGONS) - Number(a.id === HEXAGONS));
+    return bottomUp.flatMap((layer) => {
       if (layer.id === HEXAGONS) return around.hexagons ? [this.adapt(layer, around, around.hexagons)] : [];
       const entry = around.catalogue.layer(layer.id);
       if (!entry || !around.catalogue.isOn(around.state, layer.id)) return [];
@@ -67,7 +68,7 @@ export class Scene {
       visible: true,
       opacity: (layer.props.opacity ?? 1) * (state.opacity[layer.id] ?? 1) * body,
       beforeId: beforeId && hasBasemapLayer(beforeId) ? beforeId : undefined,
-      ...enlargedProps(props, factor * (state.underground && 'lifted' in props ? PIPE_THICKER : 1)),
+      ...enlargedProps(props, factor * ('lifted' in props ? (state.underground ? PIPE.lifted : PIPE.flat) : 1)),
       ...own,
     } as never);
   }
@@ -76,6 +77,10 @@ export class Scene {
     const props = layer.props as unknown as Record<string, unknown>;
     const own: Record<string, unknown> = {
       data: entry.tiles,
+      // A tile's features bear the row's id as their own id, not as a property.
+      uniqueIdProperty: '',
+      // Dots face the viewer, however far the camera leans over.
+      pointBillboard: true,
       onTileError: (error: unknown) => around.onTileError(layer.id, error),
       onTileLoad: () => around.onTileLoad(layer.id),
     };
