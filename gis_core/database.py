@@ -90,6 +90,16 @@ class Database:
         except psycopg.OperationalError as error:
             raise ConnectionError(str(error)) from error
 
+    def describe(self) -> dict[str, str]:
+        """Which PostgreSQL and PostGIS answer.
+
+        Raises:
+            Unavailable: none does.
+        """
+        with self.writing() as connection:
+            server, postgis = connection.execute(_VERSIONS).one()
+        return {"postgresql": server, "postgis": postgis}
+
     def close(self) -> None:
         """Give all connections back to the server."""
         self.engine.dispose()
@@ -118,4 +128,5 @@ _BIND = sa.text(
     " set_config('idle_in_transaction_session_timeout', :limit, true),"
     " set_config('transaction_read_only', 'on', true), set_config('role', :role, true)"
 )
+_VERSIONS = sa.text("select current_setting('server_version'), postgis_lib_version()")
 _FIND_READER = sa.text("SELECT 1 FROM pg_roles WHERE rolname = :role AND pg_has_role(current_user, oid, 'MEMBER')")

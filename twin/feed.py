@@ -14,6 +14,7 @@ from datetime import UTC, datetime
 import sqlalchemy as sa
 
 from gis_core.database import Database
+from gis_core.errors import Unavailable
 from gis_core.records import Change
 
 CHANNEL = "chengtu_change"
@@ -101,7 +102,7 @@ class Feed:
                         self._read_versions()
                     else:
                         self._take(payload)
-            except OSError as error:
+            except (OSError, Unavailable) as error:
                 self.alive = False
                 log.warning("the change feed lost its connection (%s); trying again in %.1f s", error, pause)
                 self._stopping.wait(pause)
