@@ -41,7 +41,7 @@ def cluster() -> Iterator[Cluster]:
     made = Cluster(home / "postgres")
     made.start()
     yield made
-    made.stop()
+    made.remove()
     shutil.rmtree(home, ignore_errors=True)
 
 
