@@ -227,11 +227,14 @@ def _invalid(geoms: Geometries, sound: Mask) -> Iterator[tuple[str, Mask]]:
 
 def _strokes(geoms: Geometries) -> tuple[Geometries, Rows]:
     """The lines and rings that geometries consist of, and their rows."""
-    parts, row = shapely.get_parts(geoms, return_index=True)
-    types = shapely.get_type_id(parts)
-    lines, areas = np.flatnonzero(types == _LINEAR[0]), np.flatnonzero(types == _AREAL[0])
-    rings, of = shapely.get_rings(parts[areas], return_index=True)
-    return np.concatenate([parts[lines], rings]), np.concatenate([row[lines], row[areas][of]])
+    types = shapely.get_type_id(geoms)
+    plain, other = np.flatnonzero(types == _LINEAR[0]), np.flatnonzero(types > _LINEAR[0])
+    parts, of = shapely.get_parts(geoms[other], return_index=True)
+    kinds = shapely.get_type_id(parts)
+    lines, areas = np.flatnonzero(kinds == _LINEAR[0]), np.flatnonzero(kinds == _AREAL[0])
+    rings, ring_of = shapely.get_rings(parts[areas], return_index=True)
+    strokes = [geoms[plain], parts[lines], rings]
+    return np.concatenate(strokes), np.concatenate([plain, other[of[lines]], other[of[areas[ring_of]]]])
 
 
 def _corners(xy: Floats, part: Rows, closed: Mask) -> tuple[Rows, Rows, Rows]:
