@@ -121,6 +121,11 @@ class Source:
         return self.local is None and bool(_crs(self.crs).is_geographic)
 
     @property
+    def plain(self) -> bool:
+        """Whether coordinates are stored as they come: longitude and latitude of WGS 84 or CGCS2000."""
+        return self.local is None and self.datum in {Datum.WGS84, Datum.CGCS2000} and _is_lonlat(self.crs)
+
+    @property
     def shift_published(self) -> bool:
         """False for Xian 1980 and Beijing 1954: the way to WGS 84 is then only good to tens of metres, or 100."""
         return self.datum not in {Datum.XIAN80, Datum.BEIJING54} or self.crs.startswith("BOUNDCRS")

@@ -1,0 +1,270 @@
+"""Foreign geometries onto the map: read safely, brought to longitude and latitude, checked, given their cells.
+
+A hostile geometry must not reach GEOS, whose WKB reader recurses until the stack is gone, so its first bytes are
+looked at before it is parsed.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Final, TypeAlias
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+import shapely
+
+from gis_core import crs, crs_faults, geometry, hexgrid
+from gis_core.access import Viewer
+from gis_core.copying import Cover
+from gis_core.crs import Bounds
+from gis_core.crs_faults import Finding
+from gis_core.report import Rows, Tally
+from gis_core.spec import Layer
+
+Geometries: TypeAlias = npt.NDArray[np.object_]
+Mask: TypeAlias = npt.NDArray[np.bool_]
+Floats: TypeAlias = npt.NDArray[np.float64]
+
+GEOMETRY: Final = "geometry"
+"""The name under which problems speak of a row's geometry."""
+_MENDED: Final = frozenset({"swapped-axes", "zone-prefix", "no-zone-prefix", "degrees-not-metres"})
+"""Mistakes that have one reading; the others (a wrong zone or projection) are told and refused, for two neighbouring
+systems may both put a city into its bounds, kilometres apart."""
+_SIMPLE: Final = frozenset({1, 2, 3, 4, 5, 6})
+_MULTI: Final = 4
+_DEEP_BYTES: Final = 9_000
+_PREFIX: Final = 5
+_POINT: Final = 1
+_LINE: Final = 2
+_EXTENDED: Final = 0xE0000000
+_HAS_Z: Final = 0x80000000
+_HAS_M: Final = 0x40000000
+_HAS_SRID: Final = 0x20000000
+
+
+@dataclass
+class Piece:
+    """Some rows on their way: values, row numbers in the file, which are bad, and their geometries.
+
+    `geoms` are as the file has them until `place` has brought them to longitude and latitude.
+    """
+
+    values: pa.RecordBatch
+    rows: Rows
+    bad: Mask
+    geoms: Geometries | None
+    wkb: pa.Array | None = None
+    cell: npt.NDArray[np.int64] | None = None
+    order: geometry.Keys | None = None
+    cover: Cover | None = None
+
+
+@dataclass
+class Placer:
+    """Brings pieces of one file to the map. `bounds` are the city's, if they are known."""
+
+    layer: Layer
+    source: crs.Source
+    bounds: Bounds | None
+    viewer: Viewer | None
+    tally: Tally
+    whole: int = 0
+    """Rows in pieces that lie where they should as declared."""
+
+    def read(self, wkb: pa.Array, rows: Rows) -> tuple[Geometries, Mask]:
+        """Geometries from WKB, None where there is none that can be used, and which rows are bad for it."""
+        strange = _strange(wkb)
+        self.tally.add(rows[strange], GEOMETRY, "is not a point, line or polygon, or is nested too deeply")
+        safe = pc.if_else(pa.array(strange), pa.scalar(None, wkb.type), wkb) if strange.any() else wkb
+        geoms = np.asarray(shapely.from_wkb(safe.to_numpy(zero_copy_only=False), on_invalid="ignore"))
+        broken = shapely.is_missing(geoms) & _mask(pc.is_valid(safe))
+        self.tally.add(rows[broken], GEOMETRY, "cannot be read")
+        return self.usable(geoms, rows, strange | broken)
+
+    def usable(self, geoms: Geometries, rows: Rows, known: Mask) -> tuple[Geometries, Mask]:
+        """The same geometries in the layer's type, None where they are unusable whatever they are measured in."""
+        shaped = geometry.conform(geoms, self.layer.geometry)
+        bad = known.copy()
+        for fault in geometry.faults(shaped, self.layer.geometry):
+            found = fault.rows[~known[fault.rows]]
+            self.tally.add(rows[found], GEOMETRY, fault.why, severity=fault.severity)
+            if fault.severity == "error":
+                bad[found] = True
+        shaped[bad] = None
+        return shaped, bad
+
+    def place(self, piece: Piece) -> bool:
+        """Bring a piece to the map if all of it lies where it should as declared; else leave it for `settle`."""
+        assert piece.geoms is not None  # noqa: S101
+        if crs_faults.diagnose(piece.geoms, self.source, self.bounds):
+            return False
+        self.whole += len(piece.rows)
+        self._finish(piece, self._converted(piece))
+        return True
+
+    def settle(self, pieces: list[Piece]) -> None:
+        """Bring the pieces to the map of which some rows do not lie where they should as declared.
+
+        A mistake that explains every row of the file and has one reading is mended and noted, and so are swapped
+        axes of single rows, with a warning for each; all else is an error of its row.
+        """
+        if not pieces:
+            return
+        geoms = np.concatenate([piece.geoms for piece in pieces if piece.geoms is not None])
+        rows = np.concatenate([piece.rows for piece in pieces])
+        bad = np.concatenate([piece.bad for piece in pieces])
+        there = ~shapely.is_missing(geoms)
+        mended: list[Finding] = []
+        for finding in crs_faults.diagnose(geoms, self.source, self.bounds):
+            entire = not self.whole and len(finding.rows) == int(there.sum())
+            if entire and finding.kind in _MENDED:
+                self.tally.note(finding.zh + " " + finding.en)
+                mended.append(finding)
+            elif finding.kind == "swapped-axes":
+                self.tally.add(rows[finding.rows], GEOMETRY, "the axes were swapped and put right", severity="warning")
+                mended.append(finding)
+            else:
+                self.tally.add(rows[finding.rows], GEOMETRY, _refusal(finding, entire=entire))
+                bad[finding.rows] = True
+                geoms[finding.rows] = None
+        lost = crs.unreachable(geoms, self.source)
+        for finding in mended:
+            assert finding.source is not None  # noqa: S101
+            turned = crs.rewrite(geoms[finding.rows], _swap) if finding.swapped else geoms[finding.rows]
+            lost[finding.rows] = crs.unreachable(turned, finding.source)
+        self._lose(lost, geoms, rows, bad)
+        placed = crs_faults.mend(geoms, self.source, mended).geoms
+        start = 0
+        for piece in pieces:
+            stop = start + len(piece.rows)
+            piece.bad = bad[start:stop]
+            self._finish(piece, placed[start:stop])
+            start = stop
+
+    def _converted(self, piece: Piece) -> Geometries:
+        """A clean piece's geometries in longitude and latitude."""
+        assert piece.geoms is not None  # noqa: S101
+        lost = crs.unreachable(piece.geoms, self.source)
+        self._lose(lost, piece.geoms, piece.rows, piece.bad)
+        return piece.geoms if self.source.plain else crs.to_lonlat(piece.geoms, self.source)
+
+    def _lose(self, lost: Mask, geoms: Geometries, rows: Rows, bad: Mask) -> None:
+        self.tally.add(rows[lost & ~bad], GEOMETRY, f"has a coordinate that does not exist in {self.source.tag}")
+        bad |= lost
+        geoms[lost] = None
+
+    def _recheck(self, placed: Geometries, rows: Rows, bad: Mask) -> None:
+        """What became of good geometries on their way into degrees: rarely, an outline touches itself there."""
+        good = np.flatnonzero(~bad)
+        for fault in geometry.faults(placed[good], self.layer.geometry):
+            if fault.severity == "error":
+                self.tally.add(rows[good[fault.rows]], GEOMETRY, fault.why)
+                bad[good[fault.rows]] = True
+
+    def _finish(self, piece: Piece, placed: Geometries) -> None:
+        """Last checks, then what is stored of the geometries: WKB, cell, cover and place in Hilbert order."""
+        rows, bad = piece.rows, piece.bad
+        if not self.source.plain:
+            self._recheck(placed, rows, bad)
+        if self.viewer is not None and self.viewer.area_wkb is not None:
+            area = shapely.from_wkb(self.viewer.area_wkb)
+            shapely.prepare(area)
+            outside = ~shapely.intersects(area, placed) & ~shapely.is_missing(placed)
+            self.tally.add(rows[outside & ~bad], GEOMETRY, "lies outside the area you may change")
+            bad |= outside
+        good = np.flatnonzero(~bad)
+        placed = placed[good]
+        lon, lat = _inner_points(placed, self.layer.geometry)
+        piece.cell = hexgrid.cells_of(lon, lat)
+        piece.order = geometry.hilbert(lon, lat)
+        piece.wkb = pa.array(shapely.to_wkb(placed), pa.large_binary())
+        if self.layer.model.cover is not None:
+            covering = hexgrid.cover_lines if self.layer.geometry == "LINESTRING" else hexgrid.cover_areas
+            row, cell, share = covering(placed)
+            piece.cover = Cover(rows[good][row], cell, share.astype(np.float32))
+        piece.values = piece.values.take(pa.array(good))
+        piece.rows = rows[good]
+        piece.geoms = None
+
+
+def _inner_points(geoms: Geometries, kind: str) -> tuple[Floats, Floats]:
+    """The longitude and latitude of one point on each geometry: of a line, the middle of its middle piece."""
+    if kind.endswith("POLYGON"):
+        geoms = np.asarray(shapely.point_on_surface(geoms))
+    xy = shapely.get_coordinates(geoms)
+    if kind != "LINESTRING":
+        return xy[:, 0].copy(), xy[:, 1].copy()
+    count = shapely.get_num_coordinates(geoms)
+    at = np.cumsum(count) - count + count // 2
+    middle = (xy[at] + xy[at - 1]) / 2
+    return middle[:, 0].copy(), middle[:, 1].copy()
+
+
+def _swap(coordinates: Floats) -> Floats:
+    return np.column_stack([coordinates[:, 1], coordinates[:, 0]])
+
+
+def _mask(condition: pa.Array) -> Mask:
+    return np.asarray(condition.to_numpy(zero_copy_only=False), bool)
+
+
+def _refusal(finding: Finding, *, entire: bool) -> str:
+    """Why rows are refused: the better reading, if there is one, and whether the file mixes systems."""
+    if finding.source is None:
+        return "lies far outside the city as declared"
+    said = finding.en.split(": ", 1)[1].rstrip(".")
+    return f"{said}; declare that" if entire else f"is in another system than the rest of the file: {said}"
+
+
+def _strange(wkb: pa.Array) -> Mask:
+    """Which WKB values must not reach a parser: no simple feature type by the header, or many headers within."""
+    sizes = pc.fill_null(pc.binary_length(wkb), 0).to_numpy(zero_copy_only=False)
+    strange: Mask = (sizes < _PREFIX) & _mask(pc.is_valid(wkb))
+    long_enough = np.flatnonzero(sizes >= _PREFIX)
+    if not len(long_enough):
+        return strange
+    head = pc.binary_slice(wkb.take(pa.array(long_enough)), 0, _PREFIX)
+    data = np.frombuffer(b"".join(head.to_pylist()), np.uint8).reshape(-1, _PREFIX)
+    little = data[:, 0] == 1
+    codes = np.ascontiguousarray(data[:, 1:])
+    kind = np.where(little, codes.view("<u4").ravel(), codes.view(">u4").ravel()).astype(np.int64)
+    kind = (kind & ~_EXTENDED) % 1000
+    strange[long_enough[(data[:, 0] > 1) | ~np.isin(kind, list(_SIMPLE))]] = True
+    for row in long_enough[(kind >= _MULTI) & (sizes[long_enough] > _DEEP_BYTES)].tolist():
+        strange[row] |= _is_deep(wkb[row].as_py())
+    return strange
+
+
+def _is_deep(wkb: bytes) -> bool:
+    """Whether a multi-geometry has members of another kind than it must have, such as multi-geometries again."""
+    try:
+        base, _, parts, at = _header(wkb, 0)
+        for _ in range(parts):
+            kind, size, count, after = _header(wkb, at)
+            if kind != base - _MULTI + 1:
+                return True
+            if kind == _POINT:
+                at = after - 4 + size
+            elif kind == _LINE:
+                at = after + count * size
+            else:
+                at = after
+                for _ in range(count):
+                    at += 4 + size * struct.unpack_from("<I" if wkb[0] else ">I", wkb, at)[0]
+    except (struct.error, IndexError):
+        return True
+    return False
+
+
+def _header(wkb: bytes, at: int) -> tuple[int, int, int, int]:
+    """A geometry's base type, bytes per vertex, count of parts or vertices, and where what follows begins."""
+    order = "<" if wkb[at] else ">"
+    (code,) = struct.unpack_from(f"{order}I", wkb, at + 1)
+    after = at + 9 + (4 if code & _HAS_SRID else 0)
+    (count,) = struct.unpack_from(f"{order}I", wkb, after - 4)
+    thousands, base = divmod(code & ~_EXTENDED, 1000)
+    extra = (bool(code & _HAS_Z) or thousands in {1, 3}) + (bool(code & _HAS_M) or thousands in {2, 3})
+    return base, 8 * (2 + extra), count, after
