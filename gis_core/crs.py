@@ -219,7 +219,7 @@ def to_lonlat(geoms: Geometries, source: Source) -> Geometries:
 
     Raises Unreachable naming the rows that cannot be converted; ask `unreachable` first to leave them out.
     """
-    if _is_lonlat(source.crs) and source.local is None and source.datum in {Datum.WGS84, Datum.CGCS2000}:
+    if source.plain:
         if unreachable(geoms, source).any():
             raise _unreachable_rows(geoms, source)
         return geoms
