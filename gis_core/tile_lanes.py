@@ -1,0 +1,94 @@
+"""One connection that makes tiles: in the reader's role, read-only, bound to one owner at a time."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import TYPE_CHECKING, Any, Final
+
+import asyncpg
+
+from gis_core.access import READER
+from gis_core.guards import SCOPE
+
+if TYPE_CHECKING:
+    from gis_core.tile_plans import TilePlan
+    from gis_core.tiles import Job
+
+_TIMEOUT_S: Final = 30
+_CONNECT_TIMEOUT_S: Final = 10
+_SETTINGS: Final = {
+    "application_name": "chengtu tiles",
+    "default_transaction_read_only": "on",
+    "jit": "off",
+    "max_parallel_workers_per_gather": "0",
+    # The arrays of addresses tell the planner nothing: planning anew each time would only cost.
+    "plan_cache_mode": "force_generic_plan",
+    "statement_timeout": str(_TIMEOUT_S * 1000),
+}
+
+
+class Lane:
+    """A connection that is opened when first needed and again after it broke. For one task at a time.
+
+    `jobs` are those under way, `scope` the owner that the connection is bound to; both are kept by the user.
+    """
+
+    def __init__(self, url: str) -> None:
+        """Note where the database is."""
+        self._url = url
+        self._connection: Any = None
+        self.scope = ""
+        self.jobs: Sequence[Job] = ()
+
+    async def fetch(self, plan: TilePlan, addresses: Sequence[Sequence[int]]) -> list[bytes]:
+        """The tiles at the addresses (z, x, y), in their order. A connection that broke meanwhile is opened again.
+
+        Raises:
+            asyncpg.PostgresError: the statement failed.
+            OSError, TimeoutError, asyncpg.InterfaceError: there is no server.
+
+        """
+        if self._connection is not None:
+            try:
+                return await self._fetch(plan, addresses)
+            except (
+                OSError,
+                asyncpg.InterfaceError,
+                asyncpg.PostgresConnectionError,
+                asyncpg.OperatorInterventionError,
+            ):
+                if not self._connection.is_closed():
+                    raise
+        await self._connect()
+        return await self._fetch(plan, addresses)
+
+    async def close(self) -> None:
+        """End the connection."""
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
+                await connection.close(timeout=2)
+
+    async def _fetch(self, plan: TilePlan, addresses: Sequence[Sequence[int]]) -> list[bytes]:
+        if plan.scope and plan.scope != self.scope:
+            self.scope = ""
+            await self._connection.execute("SELECT set_config($1, $2, false)", SCOPE, plan.scope)
+            self.scope = plan.scope
+        tiles = [b""] * len(addresses)
+        for place, tile in await self._connection.fetch(plan.text, *zip(*addresses, strict=True)):
+            tiles[place - 1] = tile or b""
+        return tiles
+
+    async def _connect(self) -> None:
+        await self.close()
+        self.scope = ""
+        connection = await asyncpg.connect(
+            self._url,
+            timeout=_CONNECT_TIMEOUT_S,
+            server_settings=_SETTINGS,
+            statement_cache_size=200,
+            max_cacheable_statement_size=0,
+        )
+        await connection.execute(f"SET ROLE {READER}")
+        self._connection = connection
