@@ -8,6 +8,7 @@
     ├── NotFound          404
     ├── Conflict          409
     ├── TooLarge          413
+    ├── TooManyRequests   429
     └── Unavailable       503  a part this needs is not there now
 
 The HTTP status is a property of the kind of mistake, so the doors map it without knowing any single error.
@@ -107,6 +108,12 @@ class TooLarge(CityError):
     """This is larger than is accepted."""
 
     status = 413
+
+
+class TooManyRequests(CityError):
+    """This was tried too often; wait a minute."""
+
+    status = 429
 
 
 class Unavailable(CityError):

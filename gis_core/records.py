@@ -51,7 +51,7 @@ class Change(Record):
 
 
 class Token(Record):
-    """A key to the doors, known only by its SHA-256 digest."""
+    """A key to the doors, known only by its SHA-256 digest; `parent` is that of the key which a session came from."""
 
     __tablename__ = "token"
 
@@ -65,10 +65,14 @@ class Token(Record):
     expires_at: Mapped[datetime]
     revoked_at: Mapped[datetime | None]
     made_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    parent: Mapped[bytes | None] = mapped_column(index=True)
 
 
 class Audit(Record):
-    """What was asked of the doors and refused, and every change of data; rows are only ever added."""
+    """What was asked of the doors and refused, and every change of data; rows are only ever added.
+
+    `digest` is made of the row and of `previous`, the digest of the row before: see `gis_core.audit`.
+    """
 
     __tablename__ = "audit"
 
@@ -80,6 +84,8 @@ class Audit(Record):
     target: Mapped[str]
     allowed: Mapped[bool]
     detail: Mapped[str] = mapped_column(default="")
+    previous: Mapped[bytes]
+    digest: Mapped[bytes] = mapped_column(unique=True)
 
 
 class Upload(Record):
