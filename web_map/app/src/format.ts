@@ -37,6 +37,12 @@ export function moment(at: Date, timeZone: string): {date: string; time: string}
   };
 }
 
+/** A moment as one short text, without the weekday. */
+export function instant(at: Date, timeZone: string): string {
+  const day: Intl.DateTimeFormatOptions = {timeZone: safeZone(timeZone), year: 'numeric', month: '2-digit', day: '2-digit'};
+  return `${at.toLocaleDateString(LOCALE[language()], day)} ${moment(at, timeZone).time}`;
+}
+
 /** A stored value in words: code labels, units, yes and no, dates in the city's zone. */
 export function fieldValue(value: unknown, field: Field | undefined, timeZone: string): string {
   if (value === null || value === undefined || value === '') return '—';
@@ -46,8 +52,7 @@ export function fieldValue(value: unknown, field: Field | undefined, timeZone: s
   if (field?.type === 'date-time' || (typeof value === 'string' && /^\d{4}-\d\d-\d\dT\d\d:/.test(value))) {
     const at = new Date(String(value));
     if (!Number.isNaN(at.getTime())) {
-      const {date, time} = moment(at, timeZone);
-      return `${date} ${time}`;
+      return instant(at, timeZone);
     }
   }
   const text = typeof value === 'number' ? number(value) : typeof value === 'object' ? JSON.stringify(value) : String(value);

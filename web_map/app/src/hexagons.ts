@@ -13,7 +13,7 @@ const FINEST = 11;
 const COARSEST = 4;
 const SMALLEST_PX = 30;
 /** How opaque cells are: flat ones let the streets through, columns stand solid. */
-export const ALPHA = {flat: 165, extruded: 235};
+export const ALPHA = {flat: 125, extruded: 225};
 
 export interface Classes {
   /** Edges from the least to the greatest value: one more than there are classes. */
@@ -112,6 +112,7 @@ export class HexagonView {
       extruded,
       filled: true,
       stroked: false,
+      opacity: state.opacity.hexagons ?? 1,
       coverage: 0.92,
       pickable: true,
       autoHighlight: true,

@@ -76,7 +76,7 @@ async function start(): Promise<void> {
   });
 
   const wall = new WallMap(el('map'), style, firstCamera(store.get(), catalogue, scene, factor()), {
-    onClick: (info: PickingInfo) => selection.pick(info, hexagons.answer?.values ?? []),
+    onClick: (info) => selection.pick(info, hexagons.answer?.values ?? []),
     onHover: (info: PickingInfo) => showTip(el('tip'), app, info),
     onError: (layer, error) => report(`drawing/${layer}`, () => say('error.drawing', {layer: titleOf(layer), why: words(error)})),
   });
@@ -150,6 +150,7 @@ async function start(): Promise<void> {
     tellLink(changes.link);
     redraw();
   });
+  wall.map.on('movestart', () => void (el('tip').hidden = true));
   wall.map.on('moveend', () => {
     store.set({camera: wall.camera()});
     hexagons.update(store.get(), view());

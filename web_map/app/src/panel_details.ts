@@ -1,7 +1,7 @@
 // The lower right panel: what is known of the selected feature or hexagon, in words, with its source and age.
 import {serverNow} from './api';
 import {fill, h, icon, mark} from './dom';
-import {age, fieldValue, number} from './format';
+import {age, fieldValue, instant, number} from './format';
 import {pick, say} from './i18n';
 import {inEachLanguage, type App} from './app';
 import {simulatedBadge} from './badges';
@@ -73,7 +73,7 @@ function facts(app: App, layer: CatalogLayer, properties: Record<string, unknown
     list.append(h('dt', {}, pick(field.label), field.live ? h('span', {class: 'badge'}, say('details.live')) : null), h('dd', {'data-field': field.name}, swatch, fieldValue(value, field, zone)));
   }
   const updated = typeof properties.updated_at === 'string' ? properties.updated_at : null;
-  list.append(h('dt', {}, say('details.updated')), h('dd', {}, updated ? `${fieldValue(updated, undefined, zone)} · ${age(Date.parse(updated), serverNow())}` : say('layer.noDate')));
+  list.append(h('dt', {}, say('details.updated')), h('dd', {}, ...(updated ? [instant(new Date(updated), zone), h('span', {class: 'note'}, age(Date.parse(updated), serverNow()))] : [say('layer.noDate')])));
   const source = properties.source;
   const said = source && typeof source === 'object' ? String((source as {title?: unknown}).title ?? '') : source ? String(source) : layer.sources.map((s) => s.title).join('; ');
   if (said) list.append(h('dt', {}, say('details.source')), h('dd', {}, said));

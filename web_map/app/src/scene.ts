@@ -12,7 +12,7 @@ export const HEXAGONS = 'hexagons';
 /** How much of a standing body is left to see while we look below the ground. */
 const BODY_UNDERGROUND = 0.16;
 /** How thick pipes are drawn: on the plan they must not cover the streets, below the ground they are what is looked at. */
-const PIPE = {flat: 0.8, lifted: 1.8};
+const PIPE = {flat: 0.8, lifted: 1.6};
 const FILTER = [new DataFilterExtension({filterSize: 1})];
 
 export interface Surroundings {
@@ -79,12 +79,12 @@ export class Scene {
       data: entry.tiles,
       // A tile's features bear the row's id as their own id, not as a property.
       uniqueIdProperty: '',
-      // Dots face the viewer, however far the camera leans over.
-      pointBillboard: true,
       onTileError: (error: unknown) => around.onTileError(layer.id, error),
       onTileLoad: () => around.onTileLoad(layer.id),
     };
     if (props.pickable && props.autoHighlight !== true) Object.assign(own, {autoHighlight: true, highlightColor: [255, 255, 255, 110]});
+    // Dots face the viewer, however far the camera leans over, and neither ground nor buildings cut them off.
+    if (/POINT/.test(entry.geometry)) Object.assign(own, {pointBillboard: true, parameters: {...(props.parameters as object), depthCompare: 'always'}});
     if ('lifted' in props) own.lifted = around.state.underground;
     return {...own, ...mutes(entry, around.state.muted[layer.id] ?? [], props)};
   }
@@ -93,7 +93,8 @@ export class Scene {
 /** Props that hide the features whose legend value is switched off. */
 function mutes(entry: CatalogLayer, muted: string[], props: Record<string, unknown>): Record<string, unknown> {
   const field = entry.legend.find((row) => row.field)?.field;
-  if (!field || !muted.length) return {};
+  // The filter is there from the start: a layer that gains it later draws nothing.
+  if (!field) return {};
   const off = new Set(muted);
   return {
     extensions: FILTER,

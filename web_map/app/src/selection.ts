@@ -41,13 +41,13 @@ export class Selection {
   ) {}
 
   /** Takes what lies under a click: a feature of a layer, a hexagon, or nothing. */
-  pick(info: PickingInfo, values: readonly number[]): void {
-    const layer = info.layer?.root?.id ?? info.layer?.id ?? '';
-    if (layer === HEXAGONS && info.index >= 0) {
+  pick(info: PickingInfo | null, values: readonly number[]): void {
+    const layer = info?.layer?.root?.id ?? '';
+    if (info && layer === HEXAGONS && info.index >= 0) {
       this.set({kind: 'cell', cell: String(info.object), value: values[info.index] ?? Number.NaN});
       return;
     }
-    const feature = info.object as {id?: number | string; properties?: Record<string, unknown>} | undefined;
+    const feature = info?.object as {id?: number | string; properties?: Record<string, unknown>} | undefined;
     if (!feature || !this.catalogue.layer(layer)) {
       this.set(null);
       return;

@@ -1,7 +1,7 @@
 // Who is looking: the role on the top bar, and behind it a quiet form for a token.
 import {call, words} from './api';
 import {fill, h, icon} from './dom';
-import {moment} from './format';
+import {instant} from './format';
 import {say, sayRole} from './i18n';
 import type {City, Viewer} from './types';
 
@@ -44,8 +44,7 @@ export function signIn(viewer: Viewer | null, city: City | null, notice: 'used' 
 function scope(viewer: Viewer, city: City | null): HTMLElement[] {
   const said = [viewer.owner, viewer.area].filter((part): part is string => Boolean(part));
   if (viewer.expires_at) {
-    const {date, time} = moment(new Date(viewer.expires_at), city?.time_zone ?? 'UTC');
-    said.push(say('session.expires', {at: `${date} ${time}`}));
+    said.push(say('session.expires', {at: instant(new Date(viewer.expires_at), city?.time_zone ?? 'UTC')}));
   }
   return said.map((text) => h('span', {class: 'note'}, text));
 }

@@ -8,10 +8,13 @@ import {report, settle} from './notices';
 import type {Box, Camera} from './types';
 
 const FONTS = '"Noto Sans CJK SC","Source Han Sans SC","PingFang SC","Microsoft YaHei","Noto Sans SC",sans-serif';
+/** How near, in pixels, a pointer must come to what it means. */
+const PICK_PX = 5;
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 export interface Handlers {
-  onClick: (info: PickingInfo) => void;
+  /** What lies under a click, or null. */
+  onClick: (info: PickingInfo | null) => void;
   onHover: (info: PickingInfo) => void;
   onError: (layer: string | null, error: unknown) => void;
 }
@@ -44,11 +47,12 @@ export class WallMap {
     this.overlay = new MapLibreOverlay({
       interleaved: true,
       layers: [],
-      pickingRadius: 5,
-      onClick: handlers.onClick,
+      pickingRadius: PICK_PX,
       onHover: handlers.onHover,
       onError: (error: Error, layer?: Layer) => handlers.onError(layer?.root?.id ?? null, error),
     });
+    // MapLibre's own click: deck.gl's is lost where a slow graphics card makes the press last longer than a tap.
+    this.map.on('click', ({point}) => handlers.onClick(this.overlay.pickObject({x: point.x, y: point.y, radius: PICK_PX})));
     this.map.on('error', (event) => this.basemapError(event as never));
     this.map.on('data', (event) => {
       const {dataType, tile, sourceId} = event as {dataType?: string; tile?: unknown; sourceId?: string};
