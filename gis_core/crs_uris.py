@@ -11,7 +11,7 @@ import numpy as np
 import pyproj
 import shapely
 
-from gis_core.crs import Geometries, Unreachable, declare, to_lonlat
+from gis_core.crs import Bounds, Geometries, Unreachable, declare, to_lonlat
 from gis_core.errors import BadInput
 
 CRS84: Final = "http://www.opengis.net/def/crs/OGC/1.3/CRS84"
@@ -99,6 +99,15 @@ def box(text: str, crs: NamedCrs) -> shapely.Geometry:
     if west > east:
         return shapely.union_all([_box(west, south, 180, north), _box(-180, south, east, north)])
     return _box(west, south, east, north)
+
+
+def bounds_of(text: str) -> Bounds:
+    """A bbox in longitude and latitude as west, south, east, north. Raises BadInput, also where it has no surface."""
+    shape = box(text, find(CRS84, None))
+    west, south, east, north = shapely.bounds(shape).tolist()
+    if not isinstance(shape, shapely.Polygon):
+        raise BadInput("bbox: a box with a width and a height, which does not cross the antimeridian")
+    return west, south, east, north
 
 
 def _box(west: float, south: float, east: float, north: float) -> shapely.Geometry:

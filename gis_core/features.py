@@ -6,8 +6,7 @@ so no page costs more than the first and rows that come in between neither repea
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, Final
@@ -17,20 +16,18 @@ import sqlalchemy as sa
 
 from gis_core.access import Viewer, hidden, visible
 from gis_core.crs_uris import NamedCrs
-from gis_core.errors import BadInput, NotFound, Unavailable
+from gis_core.errors import NotFound
 from gis_core.filter_shapes import intersects
 from gis_core.filters import compile_filter
 from gis_core.queries import Query, write_cursor
 from gis_core.queryables import Kind, column, kinds
 from gis_core.records import Dataset
-from gis_core.rows import bare, spatial
+from gis_core.rows import answered, bare, spatial
 from gis_core.spec import Layer
 
-TIMEOUT_S: Final = 20
 _DEGREE_DIGITS: Final = 7
 _METRE_DIGITS: Final = 3
 _LARGEST_ID: Final = 2**63 - 1
-_QUERY_CANCELED: Final = "57014"
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,7 @@ def page(connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query) 
         chosen = chosen.where(_after(keys, [descending for _, descending in order], query.after))
     for key, (_, descending) in zip(keys, order, strict=True):
         chosen = chosen.order_by(key.desc().nulls_last() if descending else key.asc().nulls_last())
-    with _answered(connection):
+    with answered(connection):
         found = connection.execute(chosen.where(*wanted).limit(query.limit + 1)).all()
         more = len(found) > query.limit
         matched = None
@@ -94,20 +91,6 @@ def conditions(layer: Layer, viewer: Viewer, query: Query) -> tuple[sa.Subquery,
     """The rows that a viewer sees and the conditions of a query on them, its page aside. Raises BadInput, Forbidden."""
     rows = visible(layer, viewer)
     return rows, _conditions(rows, layer, viewer, query)
-
-
-@contextmanager
-def _answered(connection: sa.Connection) -> Iterator[None]:
-    """Bound the time, and say in words what the database could not compute: a strange filter is no fault of ours."""
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
-    try:
-        yield
-    except (sa.exc.DataError, sa.exc.InternalError) as error:
-        raise BadInput(f"the filter cannot be computed: {str(error.orig).splitlines()[0]}") from error
-    except sa.exc.OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
-            raise Unavailable(f"this took longer than {TIMEOUT_S} s; ask for less, or with a bbox") from error
-        raise
 
 
 def _conditions(rows: sa.Subquery, layer: Layer, viewer: Viewer, query: Query) -> list[Any]:

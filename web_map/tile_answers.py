@@ -8,14 +8,13 @@ from __future__ import annotations
 
 import asyncio
 import re
-import time
 import zlib
-from collections import OrderedDict
-from collections.abc import Mapping, MutableMapping
+from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gis_core.access import may_read
 from gis_core.tile_plans import MAX_ZOOM
+from web_map.session import VIEWER, recognised
 
 if TYPE_CHECKING:
     from starlette.types import ASGIApp, Receive, Scope, Send
@@ -30,9 +29,6 @@ Headers = list[tuple[bytes, bytes]]
 Answer = tuple[int, Headers, bytes]
 
 _PATH: Final = re.compile(r"/ogc/collections/([a-z_0-9]+)/tiles/WebMercatorQuad/(\d{1,2})/(\d{1,7})/(\d{1,7})")
-_RECOGNISED_FOR_S: Final = 2.0
-"""How long the short way trusts that a token is still valid; then the ordinary way looks again."""
-_MOST_RECOGNISED: Final = 512
 _PATIENCE_S: Final = 0.1
 """A tile that takes longer is watched: if the client leaves, the query is cancelled."""
 _WORTH_GZIP: Final = 16_384
@@ -91,60 +87,28 @@ class TileDoor:
         """Stand before `app`."""
         self._app = app
         self._city = city
-        self._recognised: OrderedDict[tuple[bytes, bytes], tuple[Viewer, float]] = OrderedDict()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answer a tile request, or pass it on."""
         if scope["type"] == "http" and scope["method"] == "GET" and (match := _PATH.fullmatch(scope["path"])):
-            scope[_DOOR] = self
-            viewer = self._known(scope)
-            layer = self._city.layers.get(match[1])
+            layer, viewer = self._city.layers.get(match[1]), recognised(scope)
             z, y, x = int(match[2]), int(match[3]), int(match[4])
             if viewer is not None and layer is not None and may_read(layer, viewer) and _exists(z, x, y):
                 await self._serve(layer, viewer, (z, x, y), scope, receive, send)
                 return
         await self._app(scope, receive, send)
 
-    @staticmethod
-    def remember(scope: MutableMapping[str, Any], viewer: Viewer) -> None:
-        """Note who asked, once the ordinary way has recognised them."""
-        door: TileDoor | None = scope.get(_DOOR)
-        if door is None:
-            return
-        door._recognised[_credentials(scope)] = (viewer, time.monotonic() + _RECOGNISED_FOR_S)  # noqa: SLF001
-        while len(door._recognised) > _MOST_RECOGNISED:  # noqa: SLF001
-            door._recognised.popitem(last=False)  # noqa: SLF001
-
-    def _known(self, scope: Scope) -> Viewer | None:
-        found = self._recognised.get(_credentials(scope))
-        if found is None or found[1] < time.monotonic():
-            return None
-        return found[0]
-
     async def _serve(
         self, layer: Layer, viewer: Viewer, address: tuple[int, int, int], scope: Scope, receive: Receive, send: Send
     ) -> None:
+        scope[VIEWER] = viewer
         status, headers, body = await answer(self._city, layer, viewer, address, scope, receive)
-        await send({"type": "http.response.start", "status": status, "headers": list(headers)})
+        await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})
-
-
-_DOOR: Final = "chengtu.tile_door"
 
 
 def _exists(z: int, x: int, y: int) -> bool:
     return z <= MAX_ZOOM and x < 1 << z and y < 1 << z
-
-
-def _credentials(scope: Mapping[str, Any]) -> tuple[bytes, bytes]:
-    """What a request shows of who asks: the two headers as they came."""
-    token = cookie = b""
-    for name, value in scope["headers"]:
-        if name == b"authorization":
-            token = value
-        elif name == b"cookie":
-            cookie = value
-    return token, cookie
 
 
 def _asked_with(scope: Mapping[str, Any]) -> tuple[bytes, bytes]:

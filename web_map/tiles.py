@@ -16,7 +16,7 @@ from gis_core.tile_plans import MAX_ZOOM, check_address, tile_fields
 from web_map.asking import AskedLayer, Asker, TheCity
 from web_map.ogc import root
 from web_map.ogc_words import link
-from web_map.tile_answers import MVT, TileDoor, answer
+from web_map.tile_answers import MVT, answer
 
 router = APIRouter(prefix="/ogc", tags=["tiles"])
 
@@ -124,7 +124,6 @@ def tilejson(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer) 
 async def tile(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer, z: int, y: int, x: int) -> Response:
     """One tile; empty ones are 204."""
     check_address(z, x, y)
-    TileDoor.remember(request.scope, viewer)
     status, headers, body = await answer(city, layer, viewer, (z, x, y), request.scope, request.receive)
     response = Response(body, status)
     response.raw_headers = headers
