@@ -116,8 +116,13 @@ def _names(layer: Layer, target: Target) -> tuple[tuple[str, ...], ...]:
     """A field's names in four ranks."""
     aliases = next((names for attr, names in layer.ingest.aliases.items() if attr.key == target.name), ())
     label = target.field.label
-    cut = target.name.encode()[:_DBF_NAME].decode(errors="ignore")
-    return (target.name,), aliases, (label.zh, label.en), ((cut,) if cut != target.name else ())
+    names = (target.name, *aliases, label.zh, label.en)
+    cuts = (_cut(name, encoding) for name in names for encoding in ("utf-8", "gb18030"))
+    return (target.name,), aliases, (label.zh, label.en), tuple(cut for cut in dict.fromkeys(cuts) if cut not in names)
+
+
+def _cut(name: str, encoding: str) -> str:
+    return name.encode(encoding)[:_DBF_NAME].decode(encoding, errors="ignore")
 
 
 def _first(names: Iterable[str], folded: Mapping[str, str], taken: Iterable[str]) -> str | None:

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import replace
+from itertools import chain
+from pathlib import Path
 from typing import Any, Final
 
 import geopandas as gpd
@@ -12,18 +16,21 @@ import sqlalchemy as sa
 
 from gis_core import copying, crs
 from gis_core.access import Viewer, owned, require_write
-from gis_core.columns import match
+from gis_core.batches import Batch, ahead
+from gis_core.columns import Plan, match
 from gis_core.database import Database
-from gis_core.errors import Forbidden
-from gis_core.intake import Intake
+from gis_core.errors import Forbidden, Problem, Unprocessable
+from gis_core.foreign import BATCH, Foreign, open_foreign
+from gis_core.intake import Intake, is_datum_column
+from gis_core.placing import sample_points
 from gis_core.records import Audit, Dataset
 from gis_core.report import Mode, Report, Rows, Source
 from gis_core.spec import Layer
 
-BATCH: Final = 65_536
-"""Rows that are read and checked at a time."""
+SAME_PLACE_DEG: Final = 1e-5
+"""Two systems that put a file's first rows nearer together than this (1 m) do not contradict each other."""
 
-__all__ = ["Mode", "Report", "Source", "ingest_frame"]
+__all__ = ["Mode", "Report", "Source", "ingest_file", "ingest_frame"]
 
 
 def ingest_frame(
@@ -54,9 +61,95 @@ def ingest_frame(
     intake = Intake(layer, plan, declared, viewer=viewer)
     for start in range(0, len(frame), BATCH):
         part = frame.iloc[start : start + BATCH]
-        batch = {name: arrow_column(part.iloc[:, i]) for name, i in columns.items()}
-        intake.take(batch, np.asarray(geometry[start : start + BATCH], object))
+        found = {name: arrow_column(part.iloc[:, i]) for name, i in columns.items()}
+        intake.take(Batch(found, np.asarray(geometry[start : start + BATCH], object)))
     return _store(database, intake, source, Mode(mode), dry_run=dry_run)
+
+
+def ingest_file(  # noqa: PLR0913  each is something that the giver of a file may have to say
+    database: Database,
+    layer: Layer,
+    path: Path,
+    *,
+    source: Source | None = None,
+    datum: str | None = None,
+    mode: Mode = Mode.all_or_nothing,
+    viewer: Viewer | None = None,
+    facts: Mapping[str, Any] | None = None,
+    dry_run: bool = False,
+    encoding: str | None = None,
+    name: str | None = None,
+    inner: str | None = None,
+) -> Report:
+    """Check and store the rows of a file: GeoJSON, zipped Shapefile, GeoPackage, CSV or GeoParquet.
+
+    `datum` is what the giver declares its coordinates to be in (see `crs.ACCEPTED`); a file that does not say needs
+    it. `facts` are the city's: rows must lie near its bounds, and times without an offset are its clock's. `name` is
+    what the file is called by its giver, `encoding` and `inner` see `foreign.open_foreign`. Rows and viewers are as
+    in `ingest_frame`.
+
+    Raises:
+        Forbidden: the viewer may not change the layer.
+        BadInput, TooLarge: the file cannot be read, is unsafe, or is more than fits.
+        Unprocessable: no datum, a datum that contradicts the file, or a required column that is missing.
+
+    """
+    _require(layer, viewer)
+    name = name or path.name
+    declared = crs.declare(datum) if datum else None
+    with open_foreign(path, name=name, encoding=encoding, inner=inner) as foreign:
+        plan = match(layer, foreign.columns)
+        with closing(ahead(foreign.read(_wanted(plan, foreign)))) as batches:
+            first = next(batches, None)
+            known = _datum(foreign, declared, first)
+            bounds = facts.get("bounds") if facts else None
+            zone = str(facts.get("time_zone") or "UTC") if facts else "UTC"
+            intake = Intake(layer, plan, known, viewer=viewer, bounds=tuple(bounds) if bounds else None, zone=zone)
+            for note in foreign.notes:
+                intake.tally.note(note)
+            for batch in chain([first] if first is not None else [], batches):
+                intake.take(batch)
+    return _store(database, intake, source or Source(name, datum=known.tag), Mode(mode), dry_run=dry_run)
+
+
+def _wanted(plan: Plan, foreign: Foreign) -> list[str]:
+    """The columns worth reading, in the file's order."""
+    used = set(plan.columns.values())
+    return [c for c in foreign.columns if c in used or is_datum_column(c)]
+
+
+def _datum(foreign: Foreign, declared: crs.Source | None, first: Batch | None) -> crs.Source:
+    """What the coordinates are in, by the file and by its giver. Raises Unprocessable where neither or both say."""
+    said = None
+    if foreign.crs:
+        try:
+            said = crs.declare(foreign.crs)
+        except crs.UnknownCrs:
+            if declared is None:
+                raise
+    if declared is None:
+        if said is None:
+            problem = Problem(None, "datum", "is not known: the file does not say it, so it must be declared")
+            raise Unprocessable(f"Declare the datum of the file: {crs.ACCEPTED}.", problems=[problem])
+        return said
+    if said is None or not foreign.stated or first is None or _agree(said, declared, first):
+        return declared
+    problem = Problem(None, "datum", f"declared as {declared.tag}, but the file says {said.tag}")
+    raise Unprocessable(
+        f"The file says that it is in {said.tag}, and {declared.tag} was declared. Declare what it is in, or take the "
+        "wrong statement out of the file.",
+        problems=[problem],
+    )
+
+
+def _agree(said: crs.Source, declared: crs.Source, first: Batch) -> bool:
+    """Whether two systems put the first rows of a file in the same place."""
+    if (said.plain and declared.plain) or (said.datum, said.crs) == (declared.datum, declared.crs):
+        return True
+    points = sample_points(first.geometries)
+    (lon, lat), (other_lon, other_lat) = (crs.convert(points[:, 0], points[:, 1], s) for s in (said, declared))
+    apart = np.maximum(np.abs(lon - other_lon), np.abs(lat - other_lat))
+    return bool(len(apart) and (apart <= SAME_PLACE_DEG).all())
 
 
 def arrow_column(values: Any) -> pa.Array:

@@ -13,11 +13,12 @@ import shapely
 
 from gis_core import crs, values
 from gis_core.access import Viewer, owned
+from gis_core.batches import Batch
 from gis_core.columns import Plan, Target, accepted_names, fold
 from gis_core.copying import Arrivals, Cover
 from gis_core.crs import Bounds
-from gis_core.errors import Problem
-from gis_core.placing import Geometries, Mask, Piece, Placer
+from gis_core.errors import Problem, TooLarge
+from gis_core.placing import Mask, Piece, Placer
 from gis_core.report import KEPT_PER_KIND, Rows, Tally
 from gis_core.spec import Layer
 
@@ -53,31 +54,38 @@ class Intake:
         self.viewer = viewer
         self.tally = Tally()
         self.rows = 0
+        self._coordinates = 0
         self._zone = zone
         self._placer = Placer(layer, source, bounds, viewer, self.tally)
         self._done: list[Piece] = []
         self._open: list[Piece] = []
         self._owner = owned(layer)
-        self._filled: set[str] = set()
         self._require_columns()
         if plan.unused:
             self.tally.note("Columns that the layer has no place for: " + ", ".join(plan.unused[:50]))
 
-    def take(self, batch: Mapping[str, pa.Array], geometries: pa.Array | Geometries) -> None:
-        """Read and check some more rows: columns by their names in the file, geometries as WKB or as objects."""
-        count = len(geometries)
+    def take(self, batch: Batch) -> None:
+        """Read and check some more rows. Raises TooLarge where the file has more than fits."""
+        count = len(batch.geometries)
         rows: Rows = np.arange(self.rows + 1, self.rows + count + 1)
         self.rows += count
+        if self.rows > MOST_ROWS:
+            raise TooLarge(f"The file has more than {MOST_ROWS:,} rows; split it.")
         bad = np.zeros(count, bool)
-        if isinstance(geometries, np.ndarray):
-            geoms, unplaced = self._placer.usable(geometries, rows, bad)
+        for name, fault in batch.faults:
+            self._tell(fault, name, rows)
+            bad |= fault.mask
+        if isinstance(batch.geometries, np.ndarray):
+            geoms, bad = self._placer.usable(batch.geometries, rows, bad)
         else:
-            geoms, unplaced = self._placer.read(geometries, rows)
-        bad |= unplaced | self._strangers(batch, rows)
-        columns = {t.name: self._column(t, batch, rows, bad) for t in self.plan.written}
+            geoms, bad = self._placer.read(batch.geometries, rows)
+        self._coordinates += int(shapely.get_num_coordinates(geoms).sum())
+        if self._coordinates > MOST_COORDINATES:
+            raise TooLarge(f"The file has more than {MOST_COORDINATES:,} vertices; split it.")
+        bad |= self._strangers(batch.columns, rows)
+        columns = {t.name: self._column(t, batch.columns, rows, bad) for t in self.plan.written}
         if self._owner is not None and self._owner not in columns and self.viewer is not None:
             columns[self._owner] = values.constant(self.viewer.owner, count, pa.string())
-        geoms[bad & unplaced] = None
         piece = Piece(pa.record_batch(columns), rows, bad, geoms)
         (self._done if self._placer.place(piece) else self._open).append(piece)
 
@@ -140,7 +148,7 @@ class Intake:
         bad = np.zeros(len(rows), bool)
         taken = set(self.plan.columns.values())
         for header, column in batch.items():
-            if header in taken or fold(header) not in _DATUM_HEADERS or not pa.types.is_string(column.type):
+            if header in taken or not is_datum_column(header) or not pa.types.is_string(column.type):
                 continue
             encoded = pc.dictionary_encode(column)
             words = encoded.dictionary.to_pylist()
@@ -197,6 +205,11 @@ class Intake:
                     bad[:] = True
                 else:
                     bad[np.searchsorted(rows, problem.row)] = True
+
+
+def is_datum_column(header: str) -> bool:
+    """Whether a column says what each row's coordinates are in."""
+    return fold(header) in _DATUM_HEADERS
 
 
 def _joined(layer: Layer, pieces: list[Piece]) -> tuple[pa.Table, Cover | None, np.ndarray[Any, Any]]:

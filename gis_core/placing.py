@@ -190,6 +190,18 @@ class Placer:
         piece.geoms = None
 
 
+def sample_points(geometries: pa.Array | Geometries, most: int = 1_000) -> Floats:
+    """Some finite vertices of the first rows, as the file has them."""
+    if isinstance(geometries, np.ndarray):
+        geoms = geometries[:most]
+    else:
+        head = geometries.slice(0, most)
+        safe = pc.if_else(pa.array(_strange(head)), pa.scalar(None, head.type), head)
+        geoms = np.asarray(shapely.from_wkb(safe.to_numpy(zero_copy_only=False), on_invalid="ignore"))
+    xy: Floats = shapely.get_coordinates(geoms)[:most]
+    return xy[np.isfinite(xy).all(axis=1)]
+
+
 def _inner_points(geoms: Geometries, kind: str) -> tuple[Floats, Floats]:
     """The longitude and latitude of one point on each geometry: of a line, the middle of its middle piece."""
     if kind.endswith("POLYGON"):
@@ -204,7 +216,7 @@ def _inner_points(geoms: Geometries, kind: str) -> tuple[Floats, Floats]:
 
 
 def _swap(coordinates: Floats) -> Floats:
-    return np.column_stack([coordinates[:, 1], coordinates[:, 0]])
+    return np.column_stack([coordinates[:, 1], coordinates[:, 0], *coordinates.T[2:]])
 
 
 def _mask(condition: pa.Array) -> Mask:

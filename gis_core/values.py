@@ -101,9 +101,11 @@ def fill(values: pa.Array, value: Any) -> pa.Array:
 
 
 def _plain(given: pa.Array) -> pa.Array:
-    """Without dictionaries and views, text as `string`."""
+    """Without dictionaries, views and extensions, text as `string`."""
     if isinstance(given, pa.ChunkedArray):
         given = given.combine_chunks()
+    if isinstance(given, pa.ExtensionArray):
+        given = given.storage
     if pa.types.is_dictionary(given.type):
         given = given.dictionary_decode()
     kind = given.type
