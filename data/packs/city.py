@@ -38,6 +38,19 @@ SIMULATED: Final = Origin("模拟数据 simulated", "Apache-2.0", "Chengtu 城�
 
 
 @dataclass(frozen=True)
+class Ground:
+    """What the ground of a city is like where no elevation model is given: see `data.makers.terrain.Slope`.
+
+    `low` is the line of the lowest ground, such as the coast, as lon, lat.
+    """
+
+    low: tuple[tuple[float, float], ...]
+    base_m: float = 3.0
+    rise: float = 0.008
+    rolling_m: float = 3.0
+
+
+@dataclass(frozen=True)
 class CityFacts:
     """What everybody asks of a city.
 
@@ -59,6 +72,7 @@ class CityFacts:
     county: str = PLACEHOLDER_COUNTY
     steps: int = 1
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    ground: Ground | None = None
 
     def as_json(self) -> dict[str, Any]:
         """The facts as the database and the browser get them."""
@@ -168,6 +182,7 @@ def read_facts(path: Path) -> CityFacts:
             county=str(told.get("county") or adcode or PLACEHOLDER_COUNTY),
             steps=int(told.get("steps", 1)),
             origins=origins,
+            ground=_ground(told["terrain"]) if "terrain" in told else None,
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, BadInput) as error:
         why = f"{error} is not there" if isinstance(error, KeyError) else str(error)
@@ -175,6 +190,11 @@ def read_facts(path: Path) -> CityFacts:
     if not (west < east and south < north):
         raise PackUnreadable(f"{path} is no city pack: bounds are west, south, east, north in degrees.")
     return facts
+
+
+def _ground(told: Mapping[str, Any]) -> Ground:
+    numbers = {key: float(told[key]) for key in ("base_m", "rise", "rolling_m") if key in told}
+    return Ground(tuple((float(lon), float(lat)) for lon, lat in told["low"]), **numbers)
 
 
 def _metric_crs(lon: float, lat: float) -> str:

@@ -8,25 +8,24 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-import numpy as np
-import shapely
+import geopandas as gpd
 
-from data.frames import frame_of
 from data.osm import Extract, bounds_of, read_extract
 from data.packs import openstreetmap
 from data.packs.city import CityFacts, Given, Origin, Pack, Piece, real
+from data.packs.simulation import MADE, Simulation, communities, extent_of
 from data.streets import read_streets
 from gis_core import Label, crs
 
 ORIGIN: Final = Origin("OpenStreetMap", "ODbL-1.0", "© OpenStreetMap contributors (ODbL)")
-_STEPS: Final = 10
+_STEPS: Final = 14
 
 
 def build(given: Given) -> Pack:
     """The pack of the extract that was given. Raises ExtractUnreadable."""
     path = given.osm or Path()
     facts = facts_of(path)
-    return Pack(facts, facts.steps, lambda pack: tell(pack, read_extract(path), ORIGIN))
+    return Pack(facts, facts.steps, lambda pack: tell(pack, given, read_extract(path), ORIGIN))
 
 
 def facts_of(path: Path) -> CityFacts:
@@ -51,13 +50,19 @@ def facts_of(path: Path) -> CityFacts:
     )
 
 
-def tell(pack: Pack, extract: Extract, origin: Origin) -> Iterator[Piece]:
-    """The pieces of an extract, each layer for which it has anything; what it lacks is named in `pack.missing`."""
+def tell(
+    pack: Pack, given: Given, extract: Extract, origin: Origin, areas: gpd.GeoDataFrame | None = None
+) -> Iterator[Piece]:
+    """The pieces of an extract, each layer for which it has anything; then the simulated ones.
+
+    Without `areas` (rows of `admin_areas`, told by the caller) the city is its bounds. What the extract lacks is named
+    in `pack.missing`; car parks, piles and bike stations are then made up too.
+    """
     facts = pack.facts
     metric = facts.metric_crs
-    outline = shapely.box(*facts.bounds)
-    area = {"code": [facts.county], "name": [facts.title.en], "level": [1], "population": np.array([None])}
-    yield real("admin_areas", frame_of([outline], area), "范围 Extent", origin)
+    if areas is None:
+        areas = extent_of(facts)
+        yield real("admin_areas", areas, "范围 Extent", origin)
     roads = read_streets(extract, metric)
     found = {
         "roads": (roads, "道路 Roads"),
@@ -75,3 +80,7 @@ def tell(pack: Pack, extract: Extract, origin: Origin) -> Iterator[Piece]:
             yield real(layer, frame, what, origin)
         else:
             pack.missing.append(f"The extract of {facts.name} has nothing for the layer {layer}.")
+    lacking = [layer for layer in MADE if layer not in found or not len(found[layer][0])]
+    wanted = [layer for layer in lacking if layer not in {"traffic_signals", "cameras"}]
+    simulation = Simulation.of(facts, given, roads, communities(areas), found["greens"][0])
+    yield from simulation.pieces(wanted)

@@ -15,6 +15,7 @@ import shapely
 
 from data.frames import LONLAT, frame_of
 from data.packs.city import CityFacts, Given, Pack, PackUnreadable, Piece, real
+from data.packs.simulation import Simulation, communities
 from data.streets import DEFAULT_SPEED_KMH, RANK, ROAD_CLASS
 from data.wheels import unpacked
 from gis_core import crs
@@ -43,6 +44,7 @@ def pieces(pack: Pack, given: Given) -> Iterator[Piece]:
         with archive.open("gtfs_coquimbo.zip") as feed:
             stops = read_stops(feed)
         yield real("transit_stops", stops, "公交站点 Bus stops", transit)
+    yield from Simulation.of(facts, given, roads, communities(zones)).pieces()
 
 
 def read_zones(database: Path, facts: CityFacts) -> gpd.GeoDataFrame:

