@@ -53,19 +53,22 @@ class Camera:
     bearing: float = 0
 
 
-def compose(camera: Camera, style_url: str, layers: Iterable[tuple[Layer, str]]) -> dict[str, Any]:
+def compose(
+    camera: Camera, style_url: str, layers: Iterable[tuple[Layer, str]], *, hexagons: bool = True
+) -> dict[str, Any]:
     """The scene as deck.gl's JSON: one entry a layer that is not part of the basemap, and one for hexagons.
 
-    `layers` pairs each layer with the URL template of its tiles.
+    `layers` pairs each layer with the URL template of its tiles; `hexagons` says whether they show at start.
     """
     drawn = [pdk.Layer(**overlay(layer, url)) for layer, url in layers if not isinstance(layer.style, Basemap)]
     deck = pdk.Deck(
-        layers=[*drawn, _hexagons()],
+        layers=[*drawn, _hexagons(visible=hexagons)],
         initial_view_state=pdk.ViewState(**vars(camera)),
         map_provider="maplibre",
         map_style=style_url,
     )
     scene: dict[str, Any] = json.loads(deck.to_json())
+    del scene["views"]  # the browser owns the map's one view
     return scene
 
 
@@ -138,12 +141,12 @@ def _mark(layer: Layer) -> Settings:
             raise TypeError(msg)
 
 
-def _hexagons() -> pdk.Layer:
+def _hexagons(*, visible: bool) -> pdk.Layer:
     return pdk.Layer(
         "H3HexagonLayer",
         id="hexagons",
         data=[],
-        visible=False,
+        visible=visible,
         pickable=True,
         filled=True,
         stroked=False,

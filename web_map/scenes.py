@@ -41,8 +41,9 @@ def read_style(request: Request, city: TheCity, viewer: Asker) -> dict[str, Any]
 def wall(city: City, viewer: Viewer) -> dict[str, Any]:
     """The map wall: every layer the viewer may see, from above; slanted where the city is shown at street scale."""
     (longitude, latitude), zoom = city.facts["center"], city.facts["zoom"]
-    pitch = _WALL_PITCH if zoom >= _CLOSE_ZOOM else 0
-    return scene.compose(scene.Camera(longitude, latitude, zoom, pitch), STYLE, _seen(city, viewer))
+    close = zoom >= _CLOSE_ZOOM
+    camera = scene.Camera(longitude, latitude, zoom, pitch=_WALL_PITCH if close else 0)
+    return scene.compose(camera, STYLE, _seen(city, viewer), hexagons=not close)
 
 
 def _seen(city: City, viewer: Viewer) -> Iterable[tuple[Layer, str]]:
