@@ -14,7 +14,7 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from gis_core import copying, crs
+from gis_core import audit, copying, crs
 from gis_core.access import Viewer, owned, require_write
 from gis_core.batches import Batch, ahead
 from gis_core.columns import Plan, match
@@ -23,7 +23,7 @@ from gis_core.errors import Forbidden, Problem, Unprocessable
 from gis_core.foreign import BATCH, Foreign, open_foreign
 from gis_core.intake import Intake, is_datum_column
 from gis_core.placing import sample_points
-from gis_core.records import Audit, Dataset
+from gis_core.records import Dataset
 from gis_core.report import Mode, Report, Rows, Source
 from gis_core.spec import Layer
 
@@ -248,7 +248,6 @@ def _close_dataset(connection: sa.Connection, intake: Intake, dataset_id: int, s
     """Write down how many rows came, and who brought them."""
     connection.execute(sa.update(Dataset).where(Dataset.id == dataset_id).values(stored=stored))
     copying.analyze(connection, intake.layer)
-    if (viewer := intake.viewer) is not None:
+    if intake.viewer is not None:
         detail = f"{stored} rows as data set {dataset_id}"
-        said = {"who": viewer.name, "role": str(viewer.role), "action": "ingest", "allowed": True, "detail": detail}
-        connection.execute(sa.insert(Audit).values(target=intake.layer.name, **said))
+        audit.record(connection, intake.viewer, "ingest", intake.layer.name, detail=detail)
