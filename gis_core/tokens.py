@@ -22,7 +22,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gis_core import records
+from gis_core import audit, records
 from gis_core.access import EVERYONE, RIGHTS, Role, Viewer
 from gis_core.database import Database
 from gis_core.errors import BadInput, Forbidden, NotFound, NotSignedIn
@@ -36,6 +36,9 @@ USUAL = timedelta(days=30)
 LONGEST = timedelta(days=366)
 REMEMBERED_S = 5.0
 """How long another process's revocation may take to be noticed here; a token asks the database only this often."""
+
+KEEPER = Viewer(Role.admin, name="command line")
+"""Who makes and withdraws tokens unless somebody else is named: whoever can start commands on this machine."""
 
 _REFUSED = "the token is not valid: it is unknown, used up, expired or withdrawn"
 _HOUR = timedelta(hours=1)
@@ -84,8 +87,11 @@ class Door:
         hours: float | None = None,
         once: bool = False,
         name: str = "",
+        by: Viewer = KEEPER,
     ) -> str:
         """A new token, which is known only to the caller from now on; valid for 30 days unless told otherwise.
+
+        The audit trail says who made it.
 
         Raises:
             BadInput: no such role, a utility without its owner, an unknown area, a lifetime not within (0, 366 days].
@@ -107,11 +113,14 @@ class Door:
         if not 0 < lasts_h <= LONGEST / _HOUR:
             raise BadInput(f"a token is valid for more than 0 and at most {LONGEST.days} days")
         with self._database.writing() as connection:
-            return _store(
+            token = _store(
                 connection,
                 {"role": role, "owner": owner, "area": area, "name": name, "once": once},
                 expires_at=datetime.now(UTC) + lasts_h * _HOUR,
             )
+            words = f"role {role}, owner {owner}, area {area}, {lasts_h:g} h, name {name!r}"
+            audit.record(connection, by, "make token", id_of(digest_of(token)), detail=words)
+        return token
 
     def recognise(self, token: str) -> Viewer:
         """Who comes with this token.
@@ -185,7 +194,7 @@ class Door:
             self._forget(row.digest)
         return session
 
-    def revoke(self, token: str) -> int:
+    def revoke(self, token: str, by: Viewer = KEEPER) -> int:
         """Withdraw a token, given itself or its id, and all sessions that came from it; returns how many were valid.
 
         Takes effect at once in this process and within seconds in others.
@@ -212,6 +221,7 @@ class Door:
                 .returning(_TOKEN.c.digest)
             )
             withdrawn = list(connection.scalars(gone))
+            audit.record(connection, by, "withdraw token", id_of(found[0]), detail=f"{len(withdrawn)} were valid")
         self._forget(*withdrawn)
         return len(withdrawn)
 
@@ -228,7 +238,7 @@ class Door:
         with self._database.writing() as connection:
             return tuple(
                 Key(
-                    row.digest.hex()[:16], row.role, row.name, row.owner, row.area, row.kind, row.state,
+                    id_of(row.digest), row.role, row.name, row.owner, row.area, row.kind, row.state,
                     row.made_at, row.expires_at,
                 )
                 for row in connection.execute(query)
@@ -256,6 +266,11 @@ class Door:
 def digest_of(token: str) -> bytes:
     """What is stored of a token. It is random and long, so a plain digest gives nothing away."""
     return hashlib.sha256(token.encode(errors="surrogatepass")).digest()
+
+
+def id_of(digest: bytes) -> str:
+    """How a token is called where it must not be known."""
+    return digest.hex()[:16]
 
 
 def areas_of(database: Database, layer: Layer) -> Areas:

@@ -8,12 +8,12 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from gis_core.tokens import Door
-
+import layers
 from data.packs import Pack, open_pack
 from gis_core.cluster import Cluster
 from gis_core.database import Database
 from gis_core.settings import Settings
+from gis_core.tokens import Door, areas_of
 from scripts import loading, schema
 
 DEFAULT_CITY = "coquimbo"
@@ -38,7 +38,7 @@ def city(settings: Settings, *, reload: bool = False) -> Iterator[OpenCity]:
         facts = loading.facts_of(opened)
         if facts is None or reload or not loading.is_loaded(opened, pack, settings):
             facts = loading.load(opened, pack, settings)
-        yield OpenCity(settings, facts, opened, Door(opened))
+        yield OpenCity(settings, facts, opened, Door(opened, areas_of(opened, layers.load()["admin_areas"])))
 
 
 @contextmanager

@@ -6,12 +6,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from gis_core.tiles import Tiles
-from gis_core.tokens import Door
-
+from gis_core.audit import Trail
 from gis_core.database import Database
 from gis_core.settings import Settings
 from gis_core.spec import Layer
+from gis_core.tiles import Tiles
+from gis_core.tokens import Door
 from twin.feed import Feed
 
 
@@ -26,3 +26,4 @@ class City:
     feed: Feed
     tiles: Tiles
     door: Door
+    trail: Trail

@@ -8,7 +8,7 @@ from fastapi import APIRouter, FastAPI, Request, Response
 from fastapi.responses import FileResponse, HTMLResponse
 from starlette.staticfiles import StaticFiles
 
-from web_map.session import enter
+from web_map.session import enter, tidy
 
 STATIC = Path(__file__).parent / "static"
 
@@ -29,8 +29,8 @@ def wall(request: Request) -> Response:
         return enter(request)
     page = STATIC / "index.html"
     if not page.exists():
-        return HTMLResponse(_NOT_BUILT)
-    return FileResponse(page, headers={"Cache-Control": "no-cache"})
+        return tidy(request, HTMLResponse(_NOT_BUILT))
+    return tidy(request, FileResponse(page, headers={"Cache-Control": "no-cache"}))
 
 
 @router.get("/docs")

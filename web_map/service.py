@@ -8,14 +8,16 @@ from typing import Any
 
 from fastapi import FastAPI
 from fastapi.responses import ORJSONResponse
-from gis_core.tokens import Door
 
 import layers
+from gis_core.audit import Trail
 from gis_core.database import Database
 from gis_core.settings import Settings
 from gis_core.tiles import Tiles
+from gis_core.tokens import Door, areas_of
 from twin.feed import Feed
 from web_map import (
+    audit,
     catalogue,
     changes,
     exports,
@@ -28,12 +30,13 @@ from web_map import (
     problems,
     scenes,
     session,
+    tile_answers,
     tiles,
     uploads,
 )
 from web_map.city import City
 
-ROOMS = (health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, session, pages)
+ROOMS = (health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, session, audit, pages)
 """Every room with doors; each has a `router`."""
 
 
@@ -42,14 +45,16 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
 
     Nothing is opened before the application starts, and all of it is closed when it stops.
     """
+    known = layers.load()
     city = City(
         settings=settings,
         facts=facts,
         database=database,
-        layers=layers.load(),
+        layers=known,
         feed=Feed(database),
         tiles=Tiles(database.url, cache_mb=settings.tile_cache_mb),
-        door=Door(database),
+        door=Door(database, areas_of(database, known["admin_areas"])),
+        trail=Trail(database),
     )
     app = FastAPI(
         title="Chengtu 城图",
@@ -58,12 +63,15 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
         default_response_class=ORJSONResponse,
         docs_url=None,
         redoc_url=None,
+        responses=problems.RESPONSES,
     )
     app.state.city = city
     app.state.metrics = metrics.Book()
     for room in ROOMS:
         app.include_router(room.router)
     pages.mount(app)
+    session.install(app)
+    app.add_middleware(tile_answers.TileDoor, city=city)
     problems.install(app)
     app.add_middleware(headers.Headers)
     app.add_middleware(metrics.Measured, book=app.state.metrics)
@@ -80,3 +88,4 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     finally:
         await city.tiles.close()
         city.feed.stop()
+        city.trail.close()
