@@ -20,8 +20,8 @@ READER = "chengtu_reader"
 EVERYONE = "*"
 """The scope of staff who are not bound to one owner."""
 
-OUTSIDE = ""
-"""The scope of everybody else; the same as no scope at all, so that a forgotten one opens nothing."""
+OUTSIDE = "-"
+"""The scope of everybody else. Not empty: a forgotten scope opens less than this."""
 
 
 class Role(StrEnum):

@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 import sqlalchemy as sa
 
-from gis_core.access import EVERYONE, READER
+from gis_core.access import EVERYONE, OUTSIDE, READER
 from gis_core.model import metadata
 from gis_core.records import Audit, Change, City, Dataset
 from gis_core.spec import Layer
@@ -22,7 +22,7 @@ CHANNEL = "chengtu_change"
 QUIET = "chengtu.quiet"
 """Set this to `on` in a transaction whose UPDATEs bring only live values: no version is raised, tiles stay valid."""
 SCOPE = "chengtu.scope"
-"""Whose rows a reading transaction sees (`Viewer.scope`); unset, no row of an owned layer that is not public."""
+"""Whose rows a reading transaction sees (`Viewer.scope`); unset, no row of an owned layer."""
 
 _READABLE = (City, Dataset, Change)
 _LEAKPROOF = (
@@ -143,13 +143,16 @@ def _lock(connection: sa.Connection, layers: Sequence[Layer]) -> Iterator[str]:
         owner = quote.quote(layer.access.owner.key)
         # A sub-select is computed once per statement, not once per row.
         scope = f"(SELECT coalesce(current_setting('{SCOPE}', true), ''))"
-        unbound = f"{scope} = '{EVERYONE}'" if layer.access.read != "public" else f"{scope} IN ('{EVERYONE}', '')"
-        mine = f"{owner} = (SELECT nullif(current_setting('{SCOPE}', true), ''))"
-        yield from _policy(quote.format_table(metadata.tables[layer.name]), f"{unbound} OR {mine}")
+        unbound = f"'{EVERYONE}'" if layer.access.read != "public" else f"'{EVERYONE}', '{OUTSIDE}'"
+        nobody = f"'', '{EVERYONE}', '{OUTSIDE}'"
+        bound = f"SELECT s FROM current_setting('{SCOPE}', true) s WHERE s NOT IN ({nobody})"  # noqa: S608  our own words
+        yield from _policy(
+            quote.format_table(metadata.tables[layer.name]), f"{scope} IN ({unbound}) OR {owner} = ({bound})"
+        )
         if layer.model.cover is not None and layer.access.read != "public":
             # A share names no owner, only a feature, which its own policy hides: asking the features for each share
             # again made joins six times slower. So the shares are closed to outsiders only, at no cost per row.
-            yield from _policy(quote.format_table(layer.model.cover), f"{scope} <> ''")
+            yield from _policy(quote.format_table(layer.model.cover), f"{scope} NOT IN ('', '{OUTSIDE}')")
 
 
 def _policy(table: str, condition: str) -> Iterator[str]:

@@ -23,7 +23,7 @@ from typing import Any
 import sqlalchemy as sa
 
 from gis_core import audit, records
-from gis_core.access import EVERYONE, RIGHTS, Role, Viewer
+from gis_core.access import EVERYONE, OUTSIDE, RIGHTS, Role, Viewer
 from gis_core.database import Database
 from gis_core.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from gis_core.spec import Layer
@@ -105,8 +105,8 @@ class Door:
         for word, text in (("owner", owner), ("area", area), ("name", name or None)):
             if text is not None and (not text.strip() or not text.isprintable() or len(text) > _LONGEST_TEXT):
                 raise BadInput(f"the {word} is blank, longer than {_LONGEST_TEXT} characters, or not plain text")
-        if owner == EVERYONE:
-            raise BadInput(f"{EVERYONE!r} is no owner's name")
+        if owner in (EVERYONE, OUTSIDE):
+            raise BadInput(f"{owner!r} is no owner's name")
         if area is not None and self._outline(area) is None:
             raise BadInput(f"there is no area with the code {area!r}")
         lasts_h = USUAL / _HOUR if days is None and hours is None else (days or 0) * 24 + (hours or 0)

@@ -6,6 +6,7 @@ import json
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import psycopg
@@ -65,6 +66,38 @@ def test_the_second_lock_alone_keeps_owners_apart(database: Database) -> None:
         assert owners(database, viewer) == ["gas board", "water works"]
     for viewer in OUTSIDERS:
         assert owners(database, viewer) == []
+
+
+def test_an_owner_called_like_a_scope_opens_nothing(database: Database) -> None:
+    lay_pipes(database)
+    with database.writing() as connection:
+        for name, code in (("-", "c1"), ("", "c2"), ("*", "c3")):
+            connection.execute(
+                sa.text("UPDATE pipe_segments SET owner = :name WHERE code = :code"), {"name": name, "code": code}
+            )
+    for viewer in OUTSIDERS:
+        assert owners(database, viewer) == []
+    assert owners(database, WATER) == ["water works"]
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"SET LOCAL ROLE {READER}")
+        for scope in ("", "-"):
+            connection.exec_driver_sql(f"SET LOCAL {guards.SCOPE} = '{scope}'")
+            assert connection.scalar(sa.text("SELECT count(*) FROM pipe_segments")) == 0
+            assert connection.scalar(sa.text("SELECT count(*) FROM pipe_segments_cells")) == 0
+
+
+def test_of_a_layer_that_all_may_see_only_the_bound_see_less(database: Database) -> None:
+    pipes = layers.load()["pipe_segments"]
+    open_pipes = replace(pipes, access=replace(pipes.access, read="public"))
+    with database.writing() as connection:
+        guards.install(connection, [la if la is not pipes else open_pipes for la in layers.load().values()])
+    lay_pipes(database)
+    for viewer in (*OUTSIDERS, *STAFF):
+        assert owners(database, viewer) == ["gas board", "water works"]
+    assert owners(database, WATER) == ["water works"]
+    with database.writing() as connection:
+        connection.exec_driver_sql(f"SET LOCAL ROLE {READER}")
+        assert connection.scalar(sa.text("SELECT count(*) FROM pipe_segments")) == 0
 
 
 def test_shares_of_cells_are_closed_to_outsiders(database: Database) -> None:

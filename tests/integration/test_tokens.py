@@ -15,7 +15,7 @@ import sqlalchemy as sa
 
 import layers
 from gis_core import tokens
-from gis_core.access import EVERYONE, Role
+from gis_core.access import EVERYONE, OUTSIDE, Role
 from gis_core.database import Database
 from gis_core.errors import BadInput, Forbidden, NotFound, NotSignedIn
 from gis_core.tokens import Door
@@ -73,7 +73,7 @@ def test_every_role_comes_in(door: Door, elsewhere: Door, role: Role) -> None:
     token = door.make(role, owner="water works" if role == Role.utility else None)
     viewer = elsewhere.recognise(token)
     assert viewer.role is role
-    assert viewer.scope == ("water works" if role == Role.utility else EVERYONE if viewer.may("staff") else "")
+    assert viewer.scope == ("water works" if role == Role.utility else EVERYONE if viewer.may("staff") else OUTSIDE)
     assert viewer.expires_at is not None
     assert timedelta(days=29) < viewer.expires_at - datetime.now(UTC) <= timedelta(days=30)
 
@@ -87,6 +87,7 @@ def test_every_role_comes_in(door: Door, elsewhere: Door, role: Role) -> None:
         ("utility", {}, "owner"),
         ("utility", {"owner": "  "}, "owner"),
         ("utility", {"owner": "*"}, "owner"),
+        ("utility", {"owner": "-"}, "owner"),
         ("utility", {"owner": "a\0b"}, "owner"),
         ("utility", {"owner": "x" * 201}, "owner"),
         ("wall", {"name": "line\nbreak"}, "name"),
