@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from types import FrameType
+from typing import NoReturn
 
 import uvicorn
 
@@ -41,6 +43,8 @@ def serve(settings: Settings) -> None:
     Raises:
         CityError: the port is taken, or the city could not be opened.
     """
+    for sign in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(sign, _end)
     # Bound before the city is opened: a port that is taken is said at once, not after minutes of loading.
     listening = _bind(settings.host, settings.port)
     with listening, opening.city(settings) as city:
@@ -57,6 +61,12 @@ def serve(settings: Settings) -> None:
         host, port = listening.getsockname()[:2]
         key = city.door.make("admin", hours=_LINK_HOURS, once=True, name="link printed at start")
         _Server(config, f"http://{host}:{port}/?token={key}").run(sockets=[listening])
+
+
+def _end(sign: int, frame: FrameType | None) -> NoReturn:
+    """Leave through every `finally`, so that the cluster is stopped too; uvicorn raises its signal again at its end."""
+    del sign, frame
+    sys.exit(0)
 
 
 def _bind(host: str, port: int) -> socket.socket:

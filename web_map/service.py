@@ -7,7 +7,6 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 from fastapi import FastAPI
-from fastapi.responses import ORJSONResponse
 
 import layers
 from gis_core.audit import Trail
@@ -60,7 +59,6 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
         title="Chengtu 城图",
         summary="One map on which a city is seen, run and decided.",
         lifespan=_lifespan,
-        default_response_class=ORJSONResponse,
         docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
