@@ -14,7 +14,7 @@ from urllib.parse import urlencode, urlsplit
 from fastapi import APIRouter, Body, FastAPI, Request, Response
 from fastapi.responses import JSONResponse, RedirectResponse
 from starlette.concurrency import run_in_threadpool
-from starlette.requests import HTTPConnection, cookie_parser
+from starlette.requests import HTTPConnection
 
 from gis_core.access import PUBLIC, Viewer
 from gis_core.errors import CityError, Forbidden, NotSignedIn, TooManyRequests
@@ -76,7 +76,7 @@ def shown_by(scope: Mapping[str, Any]) -> Shown | None:
             scheme, _, token = value.decode("latin-1").partition(" ")
             return token.strip() if scheme.lower() == "bearer" else "", "bearer"
         if name == b"cookie" and cookie is None:
-            cookie = cookie_parser(value.decode("latin-1")).get(COOKIE)
+            cookie = _in_cookies(value.decode("latin-1"))
     return (cookie, "cookie") if cookie is not None else None
 
 
@@ -151,6 +151,15 @@ def hide_query(record: logging.LogRecord) -> bool:
 def client_of(scope: Mapping[str, Any]) -> str:
     """The address of the client."""
     return str(scope["client"][0]) if scope.get("client") else "unknown"
+
+
+def _in_cookies(header: str) -> str | None:
+    """Our cookie's value; a token holds nothing that browsers would quote."""
+    for part in header.split(";"):
+        name, _, value = part.strip().partition("=")
+        if name == COOKIE:
+            return value
+    return None
 
 
 def _recognised(scope: Mapping[str, Any], shown: Shown) -> Viewer | None:
