@@ -7,6 +7,7 @@ PostgreSQL's binary COPY format) stands behind this one file. Geometries travel 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass
 from itertools import chain
 from typing import Any, Final, TypeAlias
@@ -17,6 +18,7 @@ import pgpq
 import pyarrow as pa
 import sqlalchemy as sa
 
+from gis_core.batches import ahead
 from gis_core.spec import Layer
 
 Rows: TypeAlias = npt.NDArray[np.int64]
@@ -28,6 +30,7 @@ _STAGED: Final = "arriving"
 _STAGED_COVER: Final = "arriving_cells"
 _BUILD_MEMORY: Final = "256MB"
 _ANALYZE: Final = "ANALYZE {}"
+_CONSTANT: Final = {bool: pa.bool_(), int: pa.int32(), str: pa.string()}
 
 
 @dataclass(frozen=True)
@@ -41,7 +44,7 @@ class Cover:
 
 @dataclass(frozen=True)
 class Arrivals:
-    """Rows on their way in, in the order in which they shall lie on disk.
+    """Rows on their way in: those of `table` that `order` names, in the order in which they shall lie on disk.
 
     `table` has the layer's columns in their final types, `geom` as WKB, and `row`, the row number in the file.
     `constant` columns have one value for all rows. `updated` are the columns that replace those of a row that stands
@@ -49,9 +52,34 @@ class Arrivals:
     """
 
     table: pa.Table
+    order: Rows
     cover: Cover | None
     constant: dict[str, Any]
     updated: tuple[str, ...]
+
+    @property
+    def count(self) -> int:
+        """How many rows arrive."""
+        return len(self.order)
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The layer's columns that have a value of their own in each row."""
+        return tuple(name for name in self.table.column_names if name != "row")
+
+    def batches(self, first_id: int | None = None) -> Iterator[pa.RecordBatch]:
+        """The rows in order: from `first_id` on with ids and constants, without it with row numbers."""
+        for start in range(0, self.count, _BATCH):
+            order = self.order[start : start + _BATCH]
+            part = self.table.take(pa.array(order)).combine_chunks()
+            columns = {name: part.column(name).chunk(0) for name in self.columns}
+            if first_id is None:
+                columns["row"] = part.column("row").chunk(0)
+            else:
+                columns["id"] = pa.array(np.arange(first_id + start, first_id + start + len(order)))
+                for name, value in self.constant.items():
+                    columns[name] = pa.repeat(pa.scalar(value, _CONSTANT[type(value)]), len(order))
+            yield pa.record_batch(columns)
 
 
 def claim(connection: sa.Connection, layer: Layer) -> bool:
@@ -85,28 +113,25 @@ def fill(connection: sa.Connection, layer: Layer, arrivals: Arrivals) -> int:
     connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_BUILD_MEMORY}'")
     rebuilt = [statement for t in reversed(tables) for statement in _strip(connection, t)]
     connection.exec_driver_sql(f"TRUNCATE {names}")
-    count = int(arrivals.table.num_rows)
-    first = _reserve(connection, table, count)
-    ids = pa.array(np.arange(first, first + count))
-    columns = arrivals.table.drop_columns("row").append_column("id", ids)
-    copy(connection, table.name, _with_constants(columns, arrivals.constant), options="FREEZE true")
+    first = _reserve(connection, table, arrivals.count)
+    copy(connection, table.name, arrivals.batches(first), options="FREEZE true")
     if cover is not None and arrivals.cover is not None:
-        rows = arrivals.table.column("row").to_numpy()
+        rows = arrivals.table.column("row").to_numpy()[arrivals.order]
         copy(connection, cover.name, _numbered(arrivals.cover, rows, first), options="FREEZE true")
     for statement in reversed(rebuilt):
         connection.exec_driver_sql(statement)
-    return count
+    return arrivals.count
 
 
 def stage(connection: sa.Connection, layer: Layer, arrivals: Arrivals) -> None:
     """Copy rows into a staging table of this transaction, where they can be compared with what stands."""
     table: Any = layer.model.__table__
-    columns = ", ".join(_name(connection, c) for c in arrivals.table.column_names if c != "row")
+    columns = ", ".join(_name(connection, c) for c in arrivals.columns)
     connection.exec_driver_sql(
         f"CREATE TEMP TABLE {_STAGED} ON COMMIT DROP AS"  # noqa: S608  quoted names of our own tables
         f" SELECT 0::bigint AS row, {columns} FROM {_quoted(connection, table)} WITH NO DATA"
     )
-    copy(connection, _STAGED, _with_constants(arrivals.table, {}))
+    copy(connection, _STAGED, arrivals.batches())
     connection.exec_driver_sql(_ANALYZE.format(_STAGED))
     if arrivals.cover is not None:
         connection.exec_driver_sql(
@@ -147,7 +172,7 @@ def publish(connection: sa.Connection, layer: Layer, arrivals: Arrivals) -> int:
             f"DELETE FROM {_quoted(connection, cover)} c USING {target} t, {_STAGED} a"  # noqa: S608
             f" WHERE t.{key} = a.{key} AND c.feature_id = t.id"
         )
-    names = [_name(connection, c) for c in arrivals.table.column_names if c != "row"]
+    names = [_name(connection, c) for c in arrivals.columns]
     values = {f"constant_{name}": value for name, value in arrivals.constant.items()}
     listed = ", ".join([*names, *(_name(connection, c) for c in arrivals.constant)])
     chosen = ", ".join([*names, *(f":{value}" for value in values)])
@@ -187,21 +212,13 @@ def copy(connection: sa.Connection, table: str, batches: Iterable[pa.RecordBatch
     columns = ", ".join(_name(connection, c) for c in first.schema.names)
     settings = ", ".join(["FORMAT binary", *([options] if options else [])])
     order = f"COPY {_name(connection, table)} ({columns}) FROM STDIN ({settings})"
-    with driver.cursor() as cursor, cursor.copy(order) as stream:
+    # The next batch is put together while the server takes in this one.
+    encoded = (encoder.write_batch(batch) for batch in chain([first], rest))
+    with driver.cursor() as cursor, cursor.copy(order) as stream, closing(ahead(encoded)) as ready:
         stream.write(encoder.write_header())
-        for batch in chain([first], rest):
-            stream.write(encoder.write_batch(batch))
+        for data in ready:
+            stream.write(data)
         stream.write(encoder.finish())
-
-
-def _with_constants(table: pa.Table, constant: dict[str, Any]) -> Iterator[pa.RecordBatch]:
-    """The table in batches, each with the columns that are the same everywhere."""
-    kinds = {bool: pa.bool_(), int: pa.int32(), str: pa.string()}
-    for batch in table.to_batches(_BATCH):
-        columns = dict(zip(batch.schema.names, batch.columns, strict=True))
-        for name, value in constant.items():
-            columns[name] = pa.repeat(pa.scalar(value, kinds[type(value)]), batch.num_rows)
-        yield pa.record_batch(columns)
 
 
 def _numbered(cover: Cover, rows: Rows, first: int) -> Iterator[pa.RecordBatch]:

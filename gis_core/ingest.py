@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from contextlib import closing
 from dataclasses import replace
 from itertools import chain
@@ -59,10 +59,14 @@ def ingest_frame(
     plan = match(layer, list(columns)[::-1])
     declared = crs.declare(frame.crs.to_wkt() if frame.crs is not None else crs.LONLAT)
     intake = Intake(layer, plan, declared, viewer=viewer)
-    for start in range(0, len(frame), BATCH):
-        part = frame.iloc[start : start + BATCH]
-        found = {name: arrow_column(part.iloc[:, i]) for name, i in columns.items()}
-        intake.take(Batch(found, np.asarray(geometry[start : start + BATCH], object)))
+
+    def batches() -> Iterator[Batch]:
+        for start in range(0, len(frame), BATCH):
+            part = frame.iloc[start : start + BATCH]
+            found = {name: arrow_column(part.iloc[:, i]) for name, i in columns.items()}
+            yield Batch(found, np.asarray(geometry[start : start + BATCH], object))
+
+    intake.take(batches())
     return _store(database, intake, source, Mode(mode), dry_run=dry_run)
 
 
@@ -107,8 +111,7 @@ def ingest_file(  # noqa: PLR0913  each is something that the giver of a file ma
             intake = Intake(layer, plan, known, viewer=viewer, bounds=tuple(bounds) if bounds else None, zone=zone)
             for note in foreign.notes:
                 intake.tally.note(note)
-            for batch in chain([first] if first is not None else [], batches):
-                intake.take(batch)
+            intake.take(chain([first] if first is not None else [], batches))
     return _store(database, intake, source or Source(name, datum=known.tag), Mode(mode), dry_run=dry_run)
 
 
@@ -179,7 +182,7 @@ def _store(database: Database, intake: Intake, source: Source, mode: Mode, *, dr
     """Settle what was taken in, and put it into the city unless it is refused or only tried."""
     arrivals = intake.arrivals()
     tally, viewer = intake.tally, intake.viewer
-    accepted = arrivals.table.num_rows
+    accepted = arrivals.count
     bound = viewer is not None and (viewer.owner is not None or viewer.area_wkb is not None)
     dataset_id, stored = None, 0
     if accepted and (bound if dry_run else not (tally.faulty and mode is Mode.all_or_nothing)):

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+import os
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
+from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final
 
 import geopandas as gpd
@@ -23,15 +26,16 @@ from gis_core.report import KEPT_PER_KIND, Rows, Tally
 from gis_core.spec import Layer
 
 MOST_ROWS: Final = 5_000_000
-MOST_COORDINATES: Final = 60_000_000
+MOST_VERTICES: Final = 60_000_000
 """Vertices of one file: what fits into memory beside everything else."""
+_THREADS: Final = min(os.cpu_count() or 1, 4)
 _DATUM_HEADERS: Final = frozenset(
     {"datum", "crs", "srs", "coordsys", "coordsystem", "coordinatesystem", "坐标系", "坐标系统", "坐标基准", "大地基准"}
 )
 
 
 class Intake:
-    """What becomes of the rows of one file. Feed it with `take`, then ask for `arrivals` once."""
+    """What becomes of the rows of one file: give it their batches by `take`, then ask for `arrivals` once."""
 
     def __init__(
         self,
@@ -54,9 +58,9 @@ class Intake:
         self.viewer = viewer
         self.tally = Tally()
         self.rows = 0
-        self._coordinates = 0
+        self._vertices = 0
         self._zone = zone
-        self._placer = Placer(layer, source, bounds, viewer, self.tally)
+        self._placer = Placer(layer, source, bounds, viewer)
         self._done: list[Piece] = []
         self._open: list[Piece] = []
         self._owner = owned(layer)
@@ -64,47 +68,66 @@ class Intake:
         if plan.unused:
             self.tally.note("Columns that the layer has no place for: " + ", ".join(plan.unused[:50]))
 
-    def take(self, batch: Batch) -> None:
-        """Read and check some more rows. Raises TooLarge where the file has more than fits."""
-        count = len(batch.geometries)
-        rows: Rows = np.arange(self.rows + 1, self.rows + count + 1)
-        self.rows += count
-        if self.rows > MOST_ROWS:
-            raise TooLarge(f"The file has more than {MOST_ROWS:,} rows; split it.")
-        bad = np.zeros(count, bool)
-        for name, fault in batch.faults:
-            self._tell(fault, name, rows)
-            bad |= fault.mask
-        if isinstance(batch.geometries, np.ndarray):
-            geoms, bad = self._placer.usable(batch.geometries, rows, bad)
-        else:
-            geoms, bad = self._placer.read(batch.geometries, rows)
-        self._coordinates += int(shapely.get_num_coordinates(geoms).sum())
-        if self._coordinates > MOST_COORDINATES:
-            raise TooLarge(f"The file has more than {MOST_COORDINATES:,} vertices; split it.")
-        bad |= self._strangers(batch.columns, rows)
-        columns = {t.name: self._column(t, batch.columns, rows, bad) for t in self.plan.written}
-        if self._owner is not None and self._owner not in columns and self.viewer is not None:
-            columns[self._owner] = values.constant(self.viewer.owner, count, pa.string())
-        piece = Piece(pa.record_batch(columns), rows, bad, geoms)
-        (self._done if self._placer.place(piece) else self._open).append(piece)
+    def take(self, batches: Iterable[Batch]) -> None:
+        """Read and check rows, a few batches at a time. Raises TooLarge where the file has more than fits."""
+        waiting: deque[Future[tuple[Piece, bool, int]]] = deque()
+        with ThreadPoolExecutor(_THREADS) as pool:
+            for batch in batches:
+                count = len(batch.geometries)
+                rows: Rows = np.arange(self.rows + 1, self.rows + count + 1)
+                self.rows += count
+                if self.rows > MOST_ROWS:
+                    raise TooLarge(f"The file has more than {MOST_ROWS:,} rows; split it.")
+                waiting.append(pool.submit(self._piece, batch, rows))
+                if len(waiting) > _THREADS:
+                    self._collect(*waiting.popleft().result())
+            while waiting:
+                self._collect(*waiting.popleft().result())
 
     def arrivals(self) -> Arrivals:
-        """The rows that passed every check, in their order on disk. Whatever else is wrong goes to the tally."""
-        self._placer.settle(self._open)
+        """The rows that passed every check, and their order on disk. Whatever else is wrong goes to the tally."""
+        self._placer.settle(self._open, self.tally, others=bool(self._done))
         pieces = [*self._done, *self._open]
+        for piece in self._open:
+            self.tally.merge(piece.tally)
         self._done, self._open = [], []
-        table, cover, order = _joined(self.layer, pieces)
+        table, cover, places = _joined(self.layer, pieces)
         keep = ~(self._repeated(table) | self._checked(table))
         kept = np.flatnonzero(keep)
-        order = kept[np.argsort(order[kept], kind="stable")]
-        rows = table.column("row").to_numpy()[order]
-        table = table.take(pa.array(order))
+        order = kept[np.argsort(places[kept], kind="stable")]
         if cover is not None and len(kept) < len(keep):
-            chosen = np.isin(cover.row, rows)
+            chosen = np.isin(cover.row, table.column("row").to_numpy()[kept])
             cover = Cover(cover.row[chosen], cover.cell[chosen], cover.share[chosen])
         updated = [name for name in self.plan.columns if name in table.column_names]
-        return Arrivals(table, cover, {}, (*updated, "geom", "cell"))
+        return Arrivals(table, order, cover, {}, (*updated, "geom", "cell"))
+
+    def _piece(self, batch: Batch, rows: Rows) -> tuple[Piece, bool, int]:
+        """A batch read and checked; whether it lies where it should as declared, and how many vertices it has."""
+        tally = Tally()
+        bad = np.zeros(len(rows), bool)
+        for name, fault in batch.faults:
+            _tell(tally, fault, name, rows)
+            bad |= fault.mask
+        wkb = None
+        if isinstance(batch.geometries, np.ndarray):
+            geoms, bad = self._placer.usable(batch.geometries, rows, bad, tally)
+        else:
+            geoms, bad, wkb = self._placer.read(batch.geometries, rows, tally)
+        bad |= self._strangers(batch.columns, rows, tally)
+        columns = {t.name: self._column(t, batch.columns, rows, bad, tally) for t in self.plan.written}
+        if self._owner is not None and self._owner not in columns and self.viewer is not None:
+            columns[self._owner] = values.constant(self.viewer.owner, len(rows), pa.string())
+        piece = Piece(pa.record_batch(columns), rows, bad, geoms, tally, wkb)
+        vertices = int(shapely.get_num_coordinates(geoms).sum())
+        return piece, self._placer.place(piece), vertices
+
+    def _collect(self, piece: Piece, placed: bool, vertices: int) -> None:
+        self._vertices += vertices
+        if self._vertices > MOST_VERTICES:
+            raise TooLarge(f"The file has more than {MOST_VERTICES:,} vertices; split it.")
+        if placed:
+            self.tally.merge(piece.tally)
+        (self._done if placed else self._open).append(piece)
 
     def _require_columns(self) -> None:
         for target in self.plan.missing:
@@ -115,7 +138,7 @@ class Intake:
         if self.tally.faulty:
             raise self.tally.refusal(f"The file lacks columns that {self.layer.name} needs.")
 
-    def _column(self, target: Target, batch: Mapping[str, pa.Array], rows: Rows, bad: Mask) -> pa.Array:
+    def _column(self, target: Target, batch: Mapping[str, pa.Array], rows: Rows, bad: Mask, tally: Tally) -> pa.Array:
         """One field of a batch, checked; rows with an error become bad."""
         if target.name not in self.plan.columns:
             return values.constant(target.default, len(rows), target.type)
@@ -133,17 +156,11 @@ class Intake:
         # A value that could not be read is missing by that, and told once.
         faults += [values.Fault(f.mask & ~spoilt, f.why, f.values, f.hint) for f in values.check(column, target)]
         for fault in faults:
-            self._tell(fault, target.name, rows)
+            _tell(tally, fault, target.name, rows)
             bad |= fault.mask
         return column
 
-    def _tell(self, fault: values.Fault, name: str, rows: Rows) -> None:
-        at = np.flatnonzero(fault.mask)
-        if len(at):
-            said = None if fault.values is None else fault.values.take(pa.array(at[:KEPT_PER_KIND])).to_pylist()
-            self.tally.add(rows[at], name, fault.why, said, hint=fault.hint)
-
-    def _strangers(self, batch: Mapping[str, pa.Array], rows: Rows) -> Mask:
+    def _strangers(self, batch: Mapping[str, pa.Array], rows: Rows, tally: Tally) -> Mask:
         """Rows that say themselves, in a column of the file, that they are in another system than the file."""
         bad = np.zeros(len(rows), bool)
         taken = set(self.plan.columns.values())
@@ -156,7 +173,7 @@ class Intake:
             mask = pc.fill_null(pc.take(other, encoded.indices), fill_value=False)
             found = mask.to_numpy(zero_copy_only=False).astype(bool)
             why = f"is in another system than the file ({self.source.tag})"
-            self._tell(values.Fault(found, why, column), header, rows)
+            _tell(tally, values.Fault(found, why, column), header, rows)
             bad |= found
         return bad
 
@@ -179,7 +196,7 @@ class Intake:
             bad[:] = True
             bad[np.unique(codes, return_index=True)[1]] = False
             rows = table.column("row").to_numpy()
-            self._tell(values.Fault(bad, "is the same as in an earlier row", keys), self.layer.key, rows)
+            _tell(self.tally, values.Fault(bad, "is the same as in an earlier row", keys), self.layer.key, rows)
         return bad
 
     def _checked(self, table: pa.Table) -> Mask:
@@ -207,6 +224,13 @@ class Intake:
                     bad[np.searchsorted(rows, problem.row)] = True
 
 
+def _tell(tally: Tally, fault: values.Fault, name: str, rows: Rows) -> None:
+    at = np.flatnonzero(fault.mask)
+    if len(at):
+        said = None if fault.values is None else fault.values.take(pa.array(at[:KEPT_PER_KIND])).to_pylist()
+        tally.add(rows[at], name, fault.why, said, hint=fault.hint)
+
+
 def is_datum_column(header: str) -> bool:
     """Whether a column says what each row's coordinates are in."""
     return fold(header) in _DATUM_HEADERS
@@ -226,6 +250,6 @@ def _joined(layer: Layer, pieces: list[Piece]) -> tuple[pa.Table, Cover | None, 
     table = table.append_column("row", pa.array(np.concatenate([p.rows for p in pieces])))
     covers = [p.cover for p in pieces if p.cover is not None]
     if not covers:
-        return table, None, order
+        return table.combine_chunks(), None, order
     whole = Cover(*(np.concatenate([getattr(c, n) for c in covers]) for n in ("row", "cell", "share")))
-    return table, whole, order
+    return table.combine_chunks(), whole, order

@@ -37,6 +37,7 @@ _SIMPLE: Final = frozenset({1, 2, 3, 4, 5, 6})
 _MULTI: Final = 4
 _DEEP_BYTES: Final = 9_000
 _PREFIX: Final = 5
+_WKB: Final = {"POINT": 1, "LINESTRING": 2, "POLYGON": 3, "MULTIPOINT": 4, "MULTILINESTRING": 5, "MULTIPOLYGON": 6}
 _POINT: Final = 1
 _LINE: Final = 2
 _EXTENDED: Final = 0xE0000000
@@ -47,15 +48,17 @@ _HAS_SRID: Final = 0x20000000
 
 @dataclass
 class Piece:
-    """Some rows on their way: values, row numbers in the file, which are bad, and their geometries.
+    """Some rows on their way: values, row numbers in the file, which are bad, their geometries and problems.
 
-    `geoms` are as the file has them until `place` has brought them to longitude and latitude.
+    `geoms` are as the file has them until they were brought to longitude and latitude; `wkb` is there before that
+    where the file's own can be stored as it is.
     """
 
     values: pa.RecordBatch
     rows: Rows
     bad: Mask
     geoms: Geometries | None
+    tally: Tally
     wkb: pa.Array | None = None
     cell: npt.NDArray[np.int64] | None = None
     order: geometry.Keys | None = None
@@ -64,33 +67,38 @@ class Piece:
 
 @dataclass
 class Placer:
-    """Brings pieces of one file to the map. `bounds` are the city's, if they are known."""
+    """Brings pieces of one file to the map. `bounds` are the city's, if they are known. Threads may share it."""
 
     layer: Layer
     source: crs.Source
     bounds: Bounds | None
     viewer: Viewer | None
-    tally: Tally
-    whole: int = 0
-    """Rows in pieces that lie where they should as declared."""
 
-    def read(self, wkb: pa.Array, rows: Rows) -> tuple[Geometries, Mask]:
-        """Geometries from WKB, None where there is none that can be used, and which rows are bad for it."""
-        strange = _strange(wkb)
-        self.tally.add(rows[strange], GEOMETRY, "is not a point, line or polygon, or is nested too deeply")
+    def read(self, wkb: pa.Array, rows: Rows, tally: Tally) -> tuple[Geometries, Mask, pa.Array | None]:
+        """Geometries from WKB, None where there is none that can be used; which rows are bad for it; WKB to store."""
+        kinds = _kinds(wkb)
+        strange = _strange(wkb, kinds)
+        tally.add(rows[strange], GEOMETRY, "is not a point, line or polygon, or is nested too deeply")
         safe = pc.if_else(pa.array(strange), pa.scalar(None, wkb.type), wkb) if strange.any() else wkb
         geoms = np.asarray(shapely.from_wkb(safe.to_numpy(zero_copy_only=False), on_invalid="ignore"))
         broken = shapely.is_missing(geoms) & _mask(pc.is_valid(safe))
-        self.tally.add(rows[broken], GEOMETRY, "cannot be read")
-        return self.usable(geoms, rows, strange | broken)
+        tally.add(rows[broken], GEOMETRY, "cannot be read")
+        fits = bool((kinds == _WKB[self.layer.geometry]).all())
+        geoms, bad = self.usable(geoms, rows, strange | broken, tally, fits=fits)
+        return geoms, bad, wkb if fits and self.source.plain else None
 
-    def usable(self, geoms: Geometries, rows: Rows, known: Mask) -> tuple[Geometries, Mask]:
-        """The same geometries in the layer's type, None where they are unusable whatever they are measured in."""
-        shaped = geometry.conform(geoms, self.layer.geometry)
+    def usable(
+        self, geoms: Geometries, rows: Rows, known: Mask, tally: Tally, *, fits: bool = False
+    ) -> tuple[Geometries, Mask]:
+        """The same geometries in the layer's type, None where they are unusable whatever they are measured in.
+
+        `known` rows are bad already; `fits` says that all have the type and two dimensions.
+        """
+        shaped = geoms if fits else geometry.conform(geoms, self.layer.geometry)
         bad = known.copy()
         for fault in geometry.faults(shaped, self.layer.geometry):
             found = fault.rows[~known[fault.rows]]
-            self.tally.add(rows[found], GEOMETRY, fault.why, severity=fault.severity)
+            tally.add(rows[found], GEOMETRY, fault.why, severity=fault.severity)
             if fault.severity == "error":
                 bad[found] = True
         shaped[bad] = None
@@ -101,12 +109,13 @@ class Placer:
         assert piece.geoms is not None  # noqa: S101
         if crs_faults.diagnose(piece.geoms, self.source, self.bounds):
             return False
-        self.whole += len(piece.rows)
         self._finish(piece, self._converted(piece))
         return True
 
-    def settle(self, pieces: list[Piece]) -> None:
+    def settle(self, pieces: list[Piece], tally: Tally, *, others: bool) -> None:
         """Bring the pieces to the map of which some rows do not lie where they should as declared.
+
+        `others` says whether the file has other pieces, which do.
 
         A mistake that explains every row of the file and has one reading is mended and noted, and so are swapped
         axes of single rows, with a warning for each; all else is an error of its row.
@@ -119,15 +128,15 @@ class Placer:
         there = ~shapely.is_missing(geoms)
         mended: list[Finding] = []
         for finding in crs_faults.diagnose(geoms, self.source, self.bounds):
-            entire = not self.whole and len(finding.rows) == int(there.sum())
+            entire = not others and len(finding.rows) == int(there.sum())
             if entire and finding.kind in _MENDED:
-                self.tally.note(finding.zh + " " + finding.en)
+                tally.note(finding.zh + " " + finding.en)
                 mended.append(finding)
             elif finding.kind == "swapped-axes":
-                self.tally.add(rows[finding.rows], GEOMETRY, "the axes were swapped and put right", severity="warning")
+                tally.add(rows[finding.rows], GEOMETRY, "the axes were swapped and put right", severity="warning")
                 mended.append(finding)
             else:
-                self.tally.add(rows[finding.rows], GEOMETRY, _refusal(finding, entire=entire))
+                tally.add(rows[finding.rows], GEOMETRY, _refusal(finding, entire=entire))
                 bad[finding.rows] = True
                 geoms[finding.rows] = None
         lost = crs.unreachable(geoms, self.source)
@@ -135,12 +144,12 @@ class Placer:
             assert finding.source is not None  # noqa: S101
             turned = crs.rewrite(geoms[finding.rows], _swap) if finding.swapped else geoms[finding.rows]
             lost[finding.rows] = crs.unreachable(turned, finding.source)
-        self._lose(lost, geoms, rows, bad)
+        self._lose(lost, geoms, rows, bad, tally)
         placed = crs_faults.mend(geoms, self.source, mended).geoms
         start = 0
         for piece in pieces:
             stop = start + len(piece.rows)
-            piece.bad = bad[start:stop]
+            piece.bad, piece.wkb = bad[start:stop], None
             self._finish(piece, placed[start:stop])
             start = stop
 
@@ -148,44 +157,49 @@ class Placer:
         """A clean piece's geometries in longitude and latitude."""
         assert piece.geoms is not None  # noqa: S101
         lost = crs.unreachable(piece.geoms, self.source)
-        self._lose(lost, piece.geoms, piece.rows, piece.bad)
+        self._lose(lost, piece.geoms, piece.rows, piece.bad, piece.tally)
         return piece.geoms if self.source.plain else crs.to_lonlat(piece.geoms, self.source)
 
-    def _lose(self, lost: Mask, geoms: Geometries, rows: Rows, bad: Mask) -> None:
-        self.tally.add(rows[lost & ~bad], GEOMETRY, f"has a coordinate that does not exist in {self.source.tag}")
+    def _lose(self, lost: Mask, geoms: Geometries, rows: Rows, bad: Mask, tally: Tally) -> None:
+        tally.add(rows[lost & ~bad], GEOMETRY, f"has a coordinate that does not exist in {self.source.tag}")
         bad |= lost
         geoms[lost] = None
 
-    def _recheck(self, placed: Geometries, rows: Rows, bad: Mask) -> None:
+    def _recheck(self, placed: Geometries, piece: Piece) -> None:
         """What became of good geometries on their way into degrees: rarely, an outline touches itself there."""
-        good = np.flatnonzero(~bad)
+        good = np.flatnonzero(~piece.bad)
         for fault in geometry.faults(placed[good], self.layer.geometry):
             if fault.severity == "error":
-                self.tally.add(rows[good[fault.rows]], GEOMETRY, fault.why)
-                bad[good[fault.rows]] = True
+                piece.tally.add(piece.rows[good[fault.rows]], GEOMETRY, fault.why)
+                piece.bad[good[fault.rows]] = True
 
     def _finish(self, piece: Piece, placed: Geometries) -> None:
         """Last checks, then what is stored of the geometries: WKB, cell, cover and place in Hilbert order."""
         rows, bad = piece.rows, piece.bad
         if not self.source.plain:
-            self._recheck(placed, rows, bad)
+            self._recheck(placed, piece)
         if self.viewer is not None and self.viewer.area_wkb is not None:
             area = shapely.from_wkb(self.viewer.area_wkb)
             shapely.prepare(area)
             outside = ~shapely.intersects(area, placed) & ~shapely.is_missing(placed)
-            self.tally.add(rows[outside & ~bad], GEOMETRY, "lies outside the area you may change")
+            piece.tally.add(rows[outside & ~bad], GEOMETRY, "lies outside the area you may change")
             bad |= outside
         good = np.flatnonzero(~bad)
         placed = placed[good]
         lon, lat = _inner_points(placed, self.layer.geometry)
         piece.cell = hexgrid.cells_of(lon, lat)
         piece.order = geometry.hilbert(lon, lat)
-        piece.wkb = pa.array(shapely.to_wkb(placed), pa.large_binary())
+        if piece.wkb is None:
+            piece.wkb = pa.array(shapely.to_wkb(placed), pa.large_binary())
+        else:
+            kept = piece.wkb if len(good) == len(rows) else piece.wkb.take(pa.array(good))
+            piece.wkb = pc.cast(kept, pa.large_binary())
         if self.layer.model.cover is not None:
             covering = hexgrid.cover_lines if self.layer.geometry == "LINESTRING" else hexgrid.cover_areas
             row, cell, share = covering(placed)
             piece.cover = Cover(rows[good][row], cell, share.astype(np.float32))
-        piece.values = piece.values.take(pa.array(good))
+        if len(good) < len(rows):
+            piece.values = piece.values.take(pa.array(good))
         piece.rows = rows[good]
         piece.geoms = None
 
@@ -196,7 +210,7 @@ def sample_points(geometries: pa.Array | Geometries, most: int = 1_000) -> Float
         geoms = geometries[:most]
     else:
         head = geometries.slice(0, most)
-        safe = pc.if_else(pa.array(_strange(head)), pa.scalar(None, head.type), head)
+        safe = pc.if_else(pa.array(_strange(head, _kinds(head))), pa.scalar(None, head.type), head)
         geoms = np.asarray(shapely.from_wkb(safe.to_numpy(zero_copy_only=False), on_invalid="ignore"))
     xy: Floats = shapely.get_coordinates(geoms)[:most]
     return xy[np.isfinite(xy).all(axis=1)]
@@ -231,22 +245,28 @@ def _refusal(finding: Finding, *, entire: bool) -> str:
     return f"{said}; declare that" if entire else f"is in another system than the rest of the file: {said}"
 
 
-def _strange(wkb: pa.Array) -> Mask:
+def _kinds(wkb: pa.Array) -> npt.NDArray[np.int64]:
+    """The type code of each WKB value as its header has it, 0 for none, negative where it is big-endian."""
+    kinds = np.zeros(len(wkb), np.int64)
+    wide = pa.types.is_large_binary(wkb.type)
+    offsets = np.frombuffer(wkb.buffers()[1], np.int64 if wide else np.int32)[wkb.offset : wkb.offset + len(wkb) + 1]
+    there = np.flatnonzero((np.diff(offsets) >= _PREFIX) & _mask(pc.is_valid(wkb)))
+    if len(there):
+        data = np.frombuffer(wkb.buffers()[2], np.uint8)
+        head = data[offsets[there, None].astype(np.int64) + np.arange(_PREFIX)]
+        codes = np.ascontiguousarray(head[:, 1:])
+        low, high = codes.view("<u4").ravel().astype(np.int64), codes.view(">u4").ravel().astype(np.int64)
+        kinds[there] = np.where(head[:, 0] == 1, low, np.where(head[:, 0] == 0, -high, 0))
+    return kinds
+
+
+def _strange(wkb: pa.Array, kinds: npt.NDArray[np.int64]) -> Mask:
     """Which WKB values must not reach a parser: no simple feature type by the header, or many headers within."""
+    base = (np.abs(kinds) & ~_EXTENDED) % 1000
+    strange: Mask = _mask(pc.is_valid(wkb)) & ((kinds == 0) | ~np.isin(base, list(_SIMPLE)))
     sizes = pc.fill_null(pc.binary_length(wkb), 0).to_numpy(zero_copy_only=False)
-    strange: Mask = (sizes < _PREFIX) & _mask(pc.is_valid(wkb))
-    long_enough = np.flatnonzero(sizes >= _PREFIX)
-    if not len(long_enough):
-        return strange
-    head = pc.binary_slice(wkb.take(pa.array(long_enough)), 0, _PREFIX)
-    data = np.frombuffer(b"".join(head.to_pylist()), np.uint8).reshape(-1, _PREFIX)
-    little = data[:, 0] == 1
-    codes = np.ascontiguousarray(data[:, 1:])
-    kind = np.where(little, codes.view("<u4").ravel(), codes.view(">u4").ravel()).astype(np.int64)
-    kind = (kind & ~_EXTENDED) % 1000
-    strange[long_enough[(data[:, 0] > 1) | ~np.isin(kind, list(_SIMPLE))]] = True
-    for row in long_enough[(kind >= _MULTI) & (sizes[long_enough] > _DEEP_BYTES)].tolist():
-        strange[row] |= _is_deep(wkb[row].as_py())
+    for row in np.flatnonzero((base >= _MULTI) & (sizes > _DEEP_BYTES) & ~strange).tolist():
+        strange[row] = _is_deep(wkb[row].as_py())
     return strange
 
 

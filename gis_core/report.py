@@ -19,6 +19,8 @@ KEPT_PER_KIND: Final = 1_000
 """Of one kind of problem in one field, so many rows are named; all are counted."""
 SHOWN: Final = 1_000
 """Problems in the JSON of a report."""
+OTHER: Final = "breaks a rule of the layer"
+"""What the counts say of problems that a layer's own checks found."""
 _LONGEST_VALUE: Final = 60
 
 
@@ -102,12 +104,16 @@ class Report:
         }
 
 
+Kind: TypeAlias = tuple[str, str, str]
+"""Field, sentence without a value, severity."""
+
+
 @dataclass
 class Tally:
     """Problems as they are found: the first rows of each kind are named, all are counted."""
 
-    _counts: Counter[tuple[str, str, str]] = field(default_factory=Counter)
-    _kept: list[Problem] = field(default_factory=list)
+    _counts: Counter[Kind] = field(default_factory=Counter)
+    _kept: dict[Kind, list[Problem]] = field(default_factory=dict)
     notes: dict[str, None] = field(default_factory=dict)
 
     def add(
@@ -120,25 +126,35 @@ class Tally:
         hint: str = "",
         severity: str = "error",
     ) -> None:
-        """The same thing is wrong in all of these rows (numbers from 1); `values` are theirs, one for each."""
+        """The same thing is wrong in all of these rows (numbers from 1).
+
+        `values` are those of the first rows at least, which the sentence then ends with.
+        """
         if not len(rows):
             return
         kind = name, why, severity
-        room = max(0, KEPT_PER_KIND - self._counts[kind])
         self._counts[kind] += len(rows)
-        for i, row in enumerate(rows[:room].tolist()):
+        kept = self._kept.setdefault(kind, [])
+        for i, row in enumerate(rows[: max(0, KEPT_PER_KIND - len(kept))].tolist()):
             said = f"{why}: {_short(values[i])}" if values is not None else why
-            self._kept.append(Problem(row, name, said + hint, severity))
+            kept.append(Problem(row, name, said + hint, severity))
 
     def add_problem(self, problem: Problem) -> None:
         """One problem found by a layer's own check, or one of the file as a whole."""
-        kind = problem.field, problem.why, problem.severity
-        total = sum(n for (name, _, severity), n in self._counts.items() if (name, severity) == (kind[0], kind[2]))
-        if total < KEPT_PER_KIND:
-            self._counts[kind] += 1
-            self._kept.append(problem)
-        else:  # a sentence with a value in it is no kind of its own
-            self._counts[problem.field, "further problems", problem.severity] += 1
+        # Such a sentence has values in it and is no kind of its own.
+        kind = problem.field, OTHER, problem.severity
+        self._counts[kind] += 1
+        kept = self._kept.setdefault(kind, [])
+        if len(kept) < KEPT_PER_KIND:
+            kept.append(problem)
+
+    def merge(self, later: Tally) -> None:
+        """Take over what was found in a later part of the file."""
+        self._counts.update(later._counts)
+        self.notes.update(later.notes)
+        for kind, problems in later._kept.items():
+            kept = self._kept.setdefault(kind, [])
+            kept += problems[: max(0, KEPT_PER_KIND - len(kept))]
 
     def note(self, sentence: str) -> None:
         """Something worth telling that keeps no row out; said once."""
@@ -147,7 +163,8 @@ class Tally:
     @property
     def problems(self) -> tuple[Problem, ...]:
         """The named problems, by row; those of the whole file first."""
-        return tuple(sorted(self._kept, key=lambda p: (p.row or 0, p.field)))
+        kept = (problem for problems in self._kept.values() for problem in problems)
+        return tuple(sorted(kept, key=lambda p: (p.row or 0, p.field)))
 
     @property
     def counts(self) -> tuple[Count, ...]:
