@@ -39,6 +39,11 @@ class StreetNames:
         self._lines = crs.to_metric(known.geometry.to_numpy(), metric_crs)
         self._tree = shapely.STRtree(self._lines)
 
+    @property
+    def any(self) -> bool:
+        """Whether any street has a name."""
+        return bool(len(self._names))
+
     def near(self, points: Any, reach_m: float = _NAME_REACH_M) -> list[list[str]]:
         """For each point (metres) the names within reach: by class, then by distance."""
         at, line = self._tree.query(points, predicate="dwithin", distance=reach_m)

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
+import numpy as np
 import osmium
 import shapely
 from osmium import InvalidLocationError
@@ -119,3 +120,21 @@ def _take(each: Any, found: Extract, shapes: Any, within: Bounds | None) -> None
 
 def _inside(lon: float, lat: float, bounds: Bounds | None) -> bool:
     return bounds is None or (bounds[0] <= lon <= bounds[2] and bounds[1] <= lat <= bounds[3])
+
+
+def clip(extract: Extract, area: shapely.Geometry) -> Extract:
+    """What of an extract lies in an area (longitude, latitude): ways with a node in it, whole, and things within."""
+    shapely.prepare(area)
+    refs = list(extract.places)
+    inside = shapely.contains_xy(area, np.array([extract.places[r] for r in refs]).reshape(-1, 2))
+    held = {ref for ref, within in zip(refs, inside, strict=True) if within}
+    ways = [way for way in extract.ways if not held.isdisjoint(way.refs)]
+    used = {ref for way in ways for ref in way.refs}
+    return Extract(
+        extract.bounds,
+        ways,
+        {ref: place for ref, place in extract.places.items() if ref in used},
+        {ref: tags for ref, tags in extract.node_tags.items() if ref in used},
+        [p for p in extract.points if shapely.contains(area, p.geometry)],
+        [a for a in extract.areas if shapely.contains(area, a.geometry.representative_point())],
+    )

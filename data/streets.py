@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from typing import Any, Final
+import math
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from itertools import pairwise
+from typing import Any, Final, TypeAlias
 
 import geopandas as gpd
 import networkx as nx
@@ -14,6 +17,8 @@ import shapely
 from data.frames import LONLAT, frame_of
 from data.osm import Extract, Way
 from gis_core import crs
+
+Shape: TypeAlias = tuple[tuple[float, float], ...]
 
 ROAD_CLASS: Final = {
     "motorway": "motorway", "motorway_link": "motorway", "trunk": "trunk", "trunk_link": "trunk",
@@ -32,6 +37,7 @@ DEFAULT_SPEED_KMH: Final = {
 }  # fmt: skip
 _SAID: Final = ("name", "lanes", "maxspeed", "bridge", "tunnel")
 _WITH, _AGAINST = ("yes", "true", "1"), ("-1", "reverse")
+_EARTH_M: Final = 6_371_009.0
 _MOST_LANES: Final = 16
 _SPEED_LIMITS: Final = (3.0, 140.0)
 
@@ -73,46 +79,73 @@ def read_streets(extract: Extract, metric_crs: str) -> gpd.GeoDataFrame:
 
 
 def build_graph(extract: Extract) -> nx.MultiDiGraph:
-    """The directed graph in the form osmnx works on: every pair of neighbouring nodes an edge, both ways where allowed.
+    """The directed graph in the form osmnx works on, an edge for each stretch of a way between nodes that count.
 
-    Where a stretch must end though no street joins, the node has an attribute: `signal`, or `change` of the tags.
+    Nodes count where ways begin, end or touch, and at signals; the others are the edge's `shape` (lon, lat), which
+    spares osmnx nine tenths of a graph. Where a street must end though no other joins, the node has an attribute:
+    `signal`, or `change` of the tags. `length` is in metres.
     """
     graph = nx.MultiDiGraph(crs=LONLAT, simplified=False)
+    ways = [w for w in extract.ways if w.tags["highway"] in ROAD_CLASS and w.tags.get("area") != "yes"]
+    used = Counter(ref for way in ways for ref in way.refs)
+    used.update(ref for way in ways for ref in (way.refs[0], way.refs[-1]))
+    signals = {ref for ref, tags in extract.node_tags.items() if tags.get("highway") == "traffic_signals"}
     kinds: dict[int, tuple[Any, ...]] = {}
-    for way in extract.ways:
-        if way.tags["highway"] not in ROAD_CLASS or way.tags.get("area") == "yes":
-            continue
+    for way in ways:
         ahead, back = _directions(way)
         said: dict[str, Any] = {key: way.tags[key] for key in _SAID if key in way.tags}
         said.setdefault("name", way.tags.get("ref", ""))
         kind = (way.tags["highway"], *sorted(said.items()))
         said |= {"osmid": way.id, "highway": way.tags["highway"], "oneway": not (ahead and back)}
-        for a, b in zip(way.refs, way.refs[1:], strict=False):
-            if a == b:
-                continue
-            for node in (a, b):
+        for refs in _stretches(way.refs, lambda ref: used[ref] > 1 or ref in signals):
+            shape = tuple(extract.places[ref] for ref in refs)
+            length = _length_m(shape)
+            if length == 0:
+                continue  # nodes on one spot
+            for node, (lon, lat) in ((refs[0], shape[0]), (refs[-1], shape[-1])):
+                graph.add_node(node, x=lon, y=lat, **({"signal": True} if node in signals else {}))
                 if kinds.setdefault(node, kind) != kind:
                     graph.add_node(node, change=True)
             if ahead:
-                graph.add_edge(a, b, reversed=not ahead, **said)
+                graph.add_edge(refs[0], refs[-1], reversed=False, shape=shape, length=length, **said)
             if back:
-                graph.add_edge(b, a, reversed=ahead, **said)
-    for node, about in graph.nodes(data=True):
-        about["x"], about["y"] = extract.places[node]
-        if extract.node_tags.get(node, {}).get("highway") == "traffic_signals":
-            about["signal"] = True
+                graph.add_edge(refs[-1], refs[0], reversed=True, shape=shape[::-1], length=length, **said)
     return graph
 
 
 def simplify(graph: nx.MultiDiGraph) -> nx.MultiDiGraph:
-    """Only junctions, ends and signals stay nodes; edges get lengths (m) and speeds (km/h). No request is made."""
+    """Only junctions, ends and signals stay nodes; edges get speeds (km/h). No request is made."""
     osmnx.settings.use_cache = False
     if not graph:
         return graph
-    graph = osmnx.distance.add_edge_lengths(graph)
-    graph = osmnx.simplification.simplify_graph(graph, node_attrs_include=["signal", "change"], remove_rings=False)
+    graph = osmnx.simplification.simplify_graph(
+        graph,
+        node_attrs_include=["signal", "change"],
+        remove_rings=False,
+        edge_attr_aggs={"length": sum, "shape": _joined},
+    )
     usual = {highway: DEFAULT_SPEED_KMH[road_class] for highway, road_class in ROAD_CLASS.items()}
     return osmnx.routing.add_edge_speeds(graph, hwy_speeds=usual, fallback=DEFAULT_SPEED_KMH["residential"])
+
+
+def _stretches(refs: Sequence[int], counts: Callable[[int], bool]) -> Iterator[Sequence[int]]:
+    """A way cut at the nodes that count."""
+    begin = 0
+    for i in range(1, len(refs)):
+        if i == len(refs) - 1 or counts(refs[i]):
+            yield refs[begin : i + 1]
+            begin = i
+
+
+def _length_m(shape: Shape) -> float:
+    """Length in metres on a sphere, flat from point to point."""
+    widest = math.cos(math.radians(shape[0][1]))
+    return sum(math.hypot((b[0] - a[0]) * widest, b[1] - a[1]) for a, b in pairwise(shape)) * math.radians(_EARTH_M)
+
+
+def _joined(shapes: Sequence[Shape]) -> Shape:
+    """The shapes of a path's edges as one."""
+    return (*shapes[0], *(point for shape in shapes[1:] for point in shape[1:]))
 
 
 def _directions(way: Way) -> tuple[bool, bool]:
@@ -130,7 +163,6 @@ def _directions(way: Way) -> tuple[bool, bool]:
 def _once(graph: nx.MultiDiGraph) -> Iterable[Mapping[str, Any]]:
     """Every stretch once: of a two-way street's two edges the one that runs with its way, else from the lesser node."""
     seen: set[tuple[int, int, Any, int]] = set()
-    nodes = graph.nodes
     for a, b, said in sorted(graph.edges(data=True), key=lambda e: (_reversed(e[2]), e[0] > e[1], e[0], e[1])):
         osmids = frozenset(said["osmid"]) if isinstance(said["osmid"], list) else said["osmid"]
         key = (min(a, b), max(a, b), osmids, round(said["length"] * 100))
@@ -138,13 +170,8 @@ def _once(graph: nx.MultiDiGraph) -> Iterable[Mapping[str, Any]]:
             if key in seen:
                 continue
             seen.add(key)
-        line = said.get("geometry")
-        if line is None:
-            line = shapely.LineString([(nodes[n]["x"], nodes[n]["y"]) for n in (a, b)])
-        if line.length == 0:
-            continue  # two nodes on one spot
         rest = {name: said.get(name) for name in (*_SAID, "highway", "osmid", "oneway", "speed_kph")}
-        yield {**rest, "geometry": line, "from_node": a, "to_node": b}
+        yield {**rest, "geometry": shapely.LineString(said["shape"]), "from_node": a, "to_node": b}
 
 
 def _reversed(said: Mapping[str, Any]) -> bool:

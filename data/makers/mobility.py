@@ -58,8 +58,9 @@ def make_signals(around: Surroundings) -> gpd.GeoDataFrame:
     for ends in (graph.start, graph.end):
         np.add.at(great, ends[graph.rank <= _SIGNAL_RANK], 1)
     nodes = np.flatnonzero((great >= _MEETING) & (graph.degree >= _MEETING))
-    named = around.names.near(shapely.points(graph.nodes[nodes]), 20.0)
-    nodes = nodes[np.array([len(n) > 1 for n in named], bool)] if len(nodes) else nodes
+    if len(nodes) and around.names.any:  # where streets have names, two must meet
+        named = around.names.near(shapely.points(graph.nodes[nodes]), 20.0)
+        nodes = nodes[np.array([len(n) > 1 for n in named], bool)]
     group = cluster(graph.nodes[nodes], _SAME_JUNCTION_M)
     count = int(group.max()) + 1 if len(group) else 0
     size = np.bincount(group, minlength=count)

@@ -38,7 +38,8 @@ def open_pack(city: str | Path, *, home: Path, data: Path | None = None, osm: Pa
     name = str(city)
     if name in known():
         facts = read_facts(_HERE / name / "city.toml")
-        return Pack(facts, facts.steps, lambda pack: _room(name).pieces(pack, given))
+        steps = facts.steps_with_files if data or osm else facts.steps
+        return Pack(facts, steps, lambda pack: _room(name).pieces(pack, given))
     if name and (Path(name) / "city.toml").is_file():
         return cast("Pack", _room("folder").build(Path(name), given))
     if not name and osm is not None:

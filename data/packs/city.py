@@ -16,6 +16,7 @@ if TYPE_CHECKING:  # the city's facts are read at every start, which must not wa
     import geopandas as gpd
 
 Bounds: TypeAlias = tuple[float, float, float, float]
+_DATUM: Final = "WGS 84"
 PLACEHOLDER_COUNTY: Final = "990000"  # no GB/T 2260 code begins with 99: it marks cities outside that register
 
 
@@ -30,7 +31,7 @@ class Origin:
     title: str
     licence: str = ""
     attribution: str = ""
-    datum: str = "WGS 84"
+    datum: str | None = None
     wheel: Wheel | None = None
 
 
@@ -56,7 +57,8 @@ class CityFacts:
 
     `center` is lon, lat; `bounds` west, south, east, north in degrees; `metric_crs` the system metres are computed
     in. `county` are the first six digits of grid codes: the city's adcode, or for cities outside China's register a
-    placeholder that begins with 99. `steps` is how many pieces its pack has.
+    placeholder that begins with 99. `steps` is how many pieces its pack has,
+    `steps_with_files` how many where the user gave files. Where `simulate` is false nothing is made up.
     """
 
     name: str
@@ -71,7 +73,9 @@ class CityFacts:
     adcode: str | None = None
     county: str = PLACEHOLDER_COUNTY
     steps: int = 1
+    steps_with_files: int = 1
     origins: Mapping[str, Origin] = field(default_factory=dict)
+    simulate: bool = True
     ground: Ground | None = None
 
     def as_json(self) -> dict[str, Any]:
@@ -151,13 +155,13 @@ class Given:
 
 def real(layer: str, frame: gpd.GeoDataFrame, what: str, origin: Origin) -> Piece:
     """A piece of real data; `what` names it in both languages, such as `道路 Roads`."""
-    return Piece(layer, frame, f"{what} ({origin.title})", origin.licence, origin.attribution, origin.datum)
+    return Piece(layer, frame, f"{what} ({origin.title})", origin.licence, origin.attribution, origin.datum or _DATUM)
 
 
 def simulated(layer: str, frame: gpd.GeoDataFrame, what: str, how: str = "") -> Piece:
     """A made-up piece, which says so in its title; `how` tells from what it was made."""
     title = f"{what} ({SIMULATED.title}{'; ' + how if how else ''})"
-    return Piece(layer, frame, title, SIMULATED.licence, SIMULATED.attribution, "WGS 84", simulated=True)
+    return Piece(layer, frame, title, SIMULATED.licence, SIMULATED.attribution, _DATUM, simulated=True)
 
 
 def read_facts(path: Path) -> CityFacts:
@@ -181,7 +185,9 @@ def read_facts(path: Path) -> CityFacts:
             adcode=str(adcode) if adcode else None,
             county=str(told.get("county") or adcode or PLACEHOLDER_COUNTY),
             steps=int(told.get("steps", 1)),
+            steps_with_files=int(told.get("steps_with_files", told.get("steps", 1))),
             origins=origins,
+            simulate=bool(told.get("simulate", True)),
             ground=_ground(told["terrain"]) if "terrain" in told else None,
         )
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, BadInput) as error:

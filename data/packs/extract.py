@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -51,12 +51,17 @@ def facts_of(path: Path) -> CityFacts:
 
 
 def tell(
-    pack: Pack, given: Given, extract: Extract, origin: Origin, areas: gpd.GeoDataFrame | None = None
+    pack: Pack,
+    given: Given,
+    extract: Extract,
+    origin: Origin,
+    areas: gpd.GeoDataFrame | None = None,
+    have: Collection[str] = (),
 ) -> Iterator[Piece]:
     """The pieces of an extract, each layer for which it has anything; then the simulated ones.
 
     Without `areas` (rows of `admin_areas`, told by the caller) the city is its bounds. What the extract lacks is named
-    in `pack.missing`; car parks, piles and bike stations are then made up too.
+    in `pack.missing`; car parks, piles and bike stations are then made up too. Layers in `have` are left alone.
     """
     facts = pack.facts
     metric = facts.metric_crs
@@ -76,11 +81,15 @@ def tell(
         "cameras": (openstreetmap.read_cameras(extract), "视频点位 Cameras"),
     }
     for layer, (frame, what) in found.items():
+        if layer in have:
+            continue
         if len(frame):
             yield real(layer, frame, what, origin)
         else:
             pack.missing.append(f"The extract of {facts.name} has nothing for the layer {layer}.")
-    lacking = [layer for layer in MADE if layer not in found or not len(found[layer][0])]
+    lacking = [layer for layer in MADE if layer not in have and (layer not in found or not len(found[layer][0]))]
     wanted = [layer for layer in lacking if layer not in {"traffic_signals", "cameras"}]
+    if not (wanted and facts.simulate):
+        return
     simulation = Simulation.of(facts, given, roads, communities(areas), found["greens"][0])
     yield from simulation.pieces(wanted)

@@ -60,7 +60,7 @@ class Simulation:
         inside = shapely.within(shapely.line_interpolate_point(lines, 0.5, normalized=True), core)
         outline = crs.to_lonlat(np.array([core], object), crs.declare(facts.metric_crs))[0]
         cut = zones.assign(geometry=shapely.intersection(shapely.make_valid(zones.geometry.to_numpy()), outline))
-        cut = cut[cut.geometry.area > 0].reset_index(drop=True)
+        cut = cut[shapely.area(cut.geometry.to_numpy()) > 0].reset_index(drop=True)
         return cls(facts, given, roads[inside].reset_index(drop=True), cut, greens, whole=False)
 
     def pieces(self, wanted: Collection[str] = MADE) -> Iterator[Piece]:
