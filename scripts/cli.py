@@ -9,7 +9,7 @@ from typing import Any
 
 import click
 
-from gis_core.errors import CityError
+from gis_core.errors import CityError, Problem
 from gis_core.settings import Settings
 from scripts import opening
 
@@ -24,7 +24,7 @@ class _Commands(click.Group):
         try:
             return super().invoke(ctx)
         except CityError as error:
-            lines = [error.detail, *(f"  row {p.row}, {p.field}: {p.why}" for p in error.problems[:20])]
+            lines = [error.detail, *(f"  {_place_of(p)}: {p.why}" for p in error.problems[:20])]
             raise click.ClickException("\n".join(lines)) from error
 
 
@@ -88,7 +88,7 @@ def upload(layer: str, file: Path, **given: Any) -> None:
     for note in report.notes:
         click.echo(note)
     for p in report.problems[:100]:
-        click.echo(f"{p.severity}: row {p.row}, {p.field}: {p.why}")
+        click.echo(f"{p.severity}: {_place_of(p)}: {p.why}")
     click.echo(f"{report.stored} of {report.rows} rows stored, {len(report.problems)} problems")
     if report.stored < report.rows:
         sys.exit(1)
@@ -151,6 +151,11 @@ def revise(message: str, **given: Any) -> None:
 
     with opening.database(_settings(given)) as opened:
         schema.revise(opened, message)
+
+
+def _place_of(problem: Problem) -> str:
+    """Where a problem is, as a person looks for it."""
+    return f"row {problem.row}, {problem.field}" if problem.row is not None else problem.field
 
 
 def _settings(given: dict[str, Any]) -> Settings:

@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import shutil
+import tempfile
 from pathlib import Path
-
-from gis_core.export import write_file
-from gis_core.ingest import Mode, Report, Source, ingest_file
 
 import layers
 from gis_core.access import Role, Viewer
-from gis_core.errors import NotFound
+from gis_core.crs_uris import CRS84, find
+from gis_core.errors import BadInput, NotFound
+from gis_core.export import Format, export
+from gis_core.ingest import Mode, Report, Source, ingest_file
+from gis_core.queries import Query
 from gis_core.spec import Layer
 from scripts.opening import OpenCity
 
@@ -44,7 +47,13 @@ def store(
 
 def write(city: OpenCity, layer: str, file: Path) -> int:
     """Write a layer to a file as an operator sees it; returns how many features."""
-    return write_file(city.database, _layer(layer), OPERATOR, file)
+    kind = next((k for k in Format if k.suffix == file.suffix), None)
+    if kind is None:
+        raise BadInput(f"{file.name}: the ending must be one of {', '.join(k.suffix for k in Format)}")
+    with tempfile.TemporaryDirectory() as folder, city.database.reading(OPERATOR) as connection:
+        made = export(connection, _layer(layer), OPERATOR, Query(find(CRS84, None)), kind, Path(folder))
+        shutil.move(made.path, file)
+    return made.rows
 
 
 def _layer(name: str) -> Layer:

@@ -42,7 +42,7 @@ def is_loaded(database: Database, pack: Pack, settings: Settings) -> bool:
 
 def fingerprint(pack: Pack, settings: Settings) -> str:
     """A digest of what a load would read: the product's version, the pack's facts, the user's files (size and time)."""
-    digest = hashlib.sha256(repr((version("chengtu"), pack.facts.as_json())).encode())
+    digest = hashlib.sha256(repr((version("chengtu"), pack.facts.as_json(), pack.steps)).encode())
     given = [settings.osm] if settings.osm else []
     if settings.data is not None:
         given += sorted(p for p in settings.data.rglob("*") if p.is_file())
@@ -132,6 +132,6 @@ def _forget(database: Database, known: Mapping[str, Layer]) -> None:
         )
         for name, ids in packed.items():
             if name in known:
-                table = known[name].model.__table__
-                connection.execute(sa.delete(table).where(table.c.dataset_id.in_(ids)))
+                model = known[name].model
+                connection.execute(sa.delete(model).where(model.dataset_id.in_(ids)))
         connection.execute(sa.delete(Dataset).where(Dataset.origin == "pack"))
