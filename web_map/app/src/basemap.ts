@@ -16,7 +16,14 @@ export async function readStyle(url: string, factor: number): Promise<StyleSpeci
   return enlargedStyle(style, factor);
 }
 
+export interface TilePlace {
+  x: number;
+  y: number;
+  z: number;
+}
+
 export class Basemap {
+  private readonly missing = new Map<string, TilePlace[]>();
   private readonly original = new Map<string, unknown>();
 
   constructor(private readonly map: MapLibreMap) {}
@@ -43,6 +50,19 @@ export class Basemap {
       if (id !== name || !('tiles' in source) || !source.tiles) continue;
       (this.map.getSource(id) as VectorTileSource).setTiles(source.tiles.map((url) => withVersion(url, version)));
     }
+  }
+
+  /** Remembers a tile that could not be had. */
+  miss(source: string, tile: TilePlace): void {
+    const missing = this.missing.get(source) ?? [];
+    this.missing.set(source, [...missing, tile]);
+  }
+
+  /** Asks again for the tiles of a source that could not be had, and leaves the others as they are drawn. */
+  retry(source: string): void {
+    const missing = this.missing.get(source) ?? [];
+    this.missing.delete(source);
+    if (missing.length && this.map.getSource(source)) this.map.refreshTiles(source, missing);
   }
 
   /** Takes the basemap back while we look below the ground, and brings it forward again. */

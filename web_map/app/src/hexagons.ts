@@ -9,7 +9,8 @@ import type {Box, Hexagons} from './types';
 
 /** Mean distance between opposite sides of an H3 cell by resolution, metres (edge lengths of h3geo.org times sqrt 3). */
 const ACROSS_M = [2_220_000, 838_000, 316_000, 119_600, 45_200, 17_085, 6_457, 2_441, 922, 349, 132, 50, 19, 7.1, 2.7, 1];
-const FINEST = 11;
+/** The finest level the server has: lines and areas lie in many cells and are kept to level 10. */
+const FINEST = {points: 11, others: 10};
 const COARSEST = 4;
 const SMALLEST_PX = 30;
 /** How opaque cells are: flat ones let the streets through, columns stand solid. */
@@ -22,8 +23,8 @@ export interface Classes {
 }
 
 /** The finest H3 resolution whose cells are still wide enough to be told apart. `metresPerPixel` is of the screen's centre. */
-export function resolutionFor(metresPerPixel: number, factor: number): number {
-  for (let level = FINEST; level > COARSEST; level--) {
+export function resolutionFor(metresPerPixel: number, factor: number, geometry = 'POINT'): number {
+  for (let level = geometry === 'POINT' ? FINEST.points : FINEST.others; level > COARSEST; level--) {
     if (ACROSS_M[level]! / metresPerPixel >= SMALLEST_PX * factor) return level;
   }
   return COARSEST;
@@ -88,7 +89,8 @@ export class HexagonView {
   /** Asks again for this state and view, shortly after the last call. `renewed` asks even where nothing has moved. */
   update(state: State, view: View, renewed = false): void {
     if (renewed) this.asked = '';
-    this.resolution = resolutionFor(view.metresPerPixel, view.factor);
+    const geometry = state.hexagons ? this.catalogue.layer(state.hexagons.layer)?.geometry : undefined;
+    this.resolution = resolutionFor(view.metresPerPixel, view.factor, geometry);
     window.clearTimeout(this.timer);
     this.timer = window.setTimeout(() => {
       this.timer = 0;

@@ -75,7 +75,7 @@ const STRINGS = {
   'retry': ['重试', 'Retry'],
   'link.live': ['实时连接', 'Live'],
   'link.connecting': ['连接中', 'Connecting'],
-  'link.lost': ['连接中断 {age}', 'Offline {age}'],
+  'link.lost': ['{age}断开', 'Lost {age}'],
   'link.stale': ['与服务器的连接已中断，以下为 {at} 的数据。', 'The connection is lost: data as of {at}.'],
   'tools': ['地图工具', 'Map tools'],
   'tools.zoomIn': ['放大', 'Zoom in'],

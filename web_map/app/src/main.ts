@@ -17,12 +17,14 @@ import {report, settle} from './notices';
 import {detailsPanel} from './panel_details';
 import {hexagonsPanel} from './panel_hexagons';
 import {layersPanel} from './panel_layers';
-import {HEXAGONS, Scene} from './scene';
-import {Selection, type Depths} from './selection';
+import {Retries} from './retries';
+import {dotFactor, HEXAGONS, Scene} from './scene';
+import {Selection} from './selection';
 import {covered, sidePanels, unfold} from './side_panels';
 import {screenFactor} from './sizes';
 import {fromHash, keepInUrl, Store, type State} from './state';
 import {statusBar} from './status_bar';
+import type {Depths} from './stretches';
 import {showTip} from './tip';
 import {mapTools} from './tools';
 import {topBar} from './top_bar';
@@ -78,14 +80,35 @@ async function start(): Promise<void> {
   const wall = new WallMap(el('map'), style, firstCamera(store.get(), catalogue, scene, factor()), {
     onClick: (info) => selection.pick(info, hexagons.answer?.values ?? []),
     onHover: (info: PickingInfo) => showTip(el('tip'), app, info),
+    onBasemapError: (source, tile, why) => {
+      if (tile) basemap.miss(source, tile);
+      tileTrouble(source, why);
+    },
+    onBasemapTile: tileArrived,
     onError: (layer, error) => report(`drawing/${layer}`, () => say('error.drawing', {layer: titleOf(layer), why: words(error)})),
   });
   const basemap = new Basemap(wall.map);
-  const changes = new Changes((change) => catalogue.take(change), tellLink, () => void catalogue.refresh().catch(() => undefined));
+  const retries = new Retries((layer) => {
+    basemap.retry(layer);
+    redraw();
+  }, () => changes.link.state !== 'lost');
+  const changes = new Changes((change) => catalogue.take(change), tellLink, comeBack);
   const app: App = {store, catalogue, scene, wall, basemap, hexagons, selection, changes, factor, fit, goTo};
 
   function titleOf(layer: string | null): string {
-    return layer === HEXAGONS ? say('hexagons') : pick(layer ? catalogue.layer(layer)?.title : null) || (layer ?? say('map'));
+    return layer === HEXAGONS ? say('hexagons') : pick(layer ? catalogue.layer(layer)?.title : null) || (layer || say('status.basemap'));
+  }
+  function tileTrouble(layer: string, why: () => string): void {
+    report(`tiles/${layer}`, () => say('status.tiles', {layer: titleOf(layer), why: why()}));
+    retries.fail(layer);
+  }
+  function tileArrived(layer: string): void {
+    settle(`tiles/${layer}`);
+  }
+  function comeBack(): void {
+    retries.now();
+    catalogue.refresh().catch((error: unknown) => console.warn(error));
+    hexagons.update(store.get(), view(), true);
   }
   function fit(box: Parameters<App['fit']>[0]): void {
     const {left, right} = covered();
@@ -103,7 +126,7 @@ async function start(): Promise<void> {
     const picked = selection.current?.kind === 'feature' ? selection.current.layer : null;
     const props = store.get().underground && picked ? scene.json.layers.find((l) => l.id === picked && l['@@type'] === 'UndergroundLayer') : null;
     if (!props) return null;
-    return {startDepth: 'start_depth_m', endDepth: 'end_depth_m', exaggeration: scene.exaggeration ?? 1, ...props} as unknown as Depths;
+    return {startDepth: 'start_depth_m', endDepth: 'end_depth_m', exaggeration: 6, ...props, lifted: true} as unknown as Depths;
   }
   function draw(): void {
     const state = store.get();
@@ -114,10 +137,12 @@ async function start(): Promise<void> {
       state,
       catalogue,
       factor: factor(),
+      zoom: wall.map.getZoom() - Math.log2(factor()),
       hasBasemapLayer: (id) => basemap.has(id),
       hexagons: hexagons.props(state),
-      onTileError: (layer, error) => report(`tiles/${layer}`, () => say('status.tiles', {layer: titleOf(layer), why: whyOf(error)})),
-      onTileLoad: (layer) => settle(`tiles/${layer}`),
+      attempt: (layer) => retries.count(layer),
+      onTileError: (layer, error) => tileTrouble(layer, () => whyOf(error)),
+      onTileLoad: tileArrived,
     });
     wall.draw([...layers, ...selection.layers(factor(), depths())]);
   }
@@ -149,6 +174,12 @@ async function start(): Promise<void> {
     selection.renew(names);
     tellLink(changes.link);
     redraw();
+  });
+  let dots = 1;
+  wall.map.on('zoomend', () => {
+    const now = dotFactor(wall.map.getZoom() - Math.log2(factor()));
+    if (now !== dots) redraw();
+    dots = now;
   });
   wall.map.on('movestart', () => void (el('tip').hidden = true));
   wall.map.on('moveend', () => {

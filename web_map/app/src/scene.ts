@@ -13,16 +13,24 @@ export const HEXAGONS = 'hexagons';
 const BODY_UNDERGROUND = 0.16;
 /** How thick pipes are drawn: on the plan they must not cover the streets, below the ground they are what is looked at. */
 const PIPE = {flat: 0.8, lifted: 1.6};
+/** Dots are smaller where many stand close: one step per zoom level would flicker, these few do not. */
+const DOT = [
+  {below: 12, factor: 0.6},
+  {below: 14, factor: 0.8},
+];
 const FILTER = [new DataFilterExtension({filterSize: 1})];
 
 export interface Surroundings {
   state: State;
   catalogue: Catalogue;
   factor: number;
+  zoom: number;
   /** Whether the basemap has a layer of this id (a scene may name one to draw beneath). */
   hasBasemapLayer: (id: string) => boolean;
   /** The hexagons' props, or null where there are none to draw. */
   hexagons: Record<string, unknown> | null;
+  /** How often a layer's tiles have been asked for again. */
+  attempt: (layer: string) => number;
   onTileError: (layer: string, error: unknown) => void;
   onTileLoad: (layer: string) => void;
 }
@@ -60,15 +68,17 @@ export class Scene {
     });
   }
 
-  private adapt(layer: Layer, {state, factor, hasBasemapLayer}: Surroundings, own: Record<string, unknown>): Layer {
+  private adapt(layer: Layer, {state, factor, zoom, catalogue, hasBasemapLayer}: Surroundings, own: Record<string, unknown>): Layer {
     const props = layer.props as unknown as Record<string, unknown>;
     const beforeId = props.beforeId as string | undefined;
+    const pipe = state.underground ? PIPE.lifted : PIPE.flat;
+    const size = 'lifted' in props ? pipe : isPoint(catalogue.layer(layer.id)) ? dotFactor(zoom) : 1;
     const body = state.underground && props.extruded === true ? BODY_UNDERGROUND : 1;
     return layer.clone({
       visible: true,
       opacity: (layer.props.opacity ?? 1) * (state.opacity[layer.id] ?? 1) * body,
       beforeId: beforeId && hasBasemapLayer(beforeId) ? beforeId : undefined,
-      ...enlargedProps(props, factor * ('lifted' in props ? (state.underground ? PIPE.lifted : PIPE.flat) : 1)),
+      ...enlargedProps(props, factor * size),
       ...own,
     } as never);
   }
@@ -77,6 +87,7 @@ export class Scene {
     const props = layer.props as unknown as Record<string, unknown>;
     const own: Record<string, unknown> = {
       data: entry.tiles,
+      attempt: around.attempt(layer.id),
       // A tile's features bear the row's id as their own id, not as a property.
       uniqueIdProperty: '',
       onTileError: (error: unknown) => around.onTileError(layer.id, error),
@@ -84,10 +95,19 @@ export class Scene {
     };
     if (props.pickable && props.autoHighlight !== true) Object.assign(own, {autoHighlight: true, highlightColor: [255, 255, 255, 110]});
     // Dots face the viewer, however far the camera leans over, and neither ground nor buildings cut them off.
-    if (/POINT/.test(entry.geometry)) Object.assign(own, {pointBillboard: true, parameters: {...(props.parameters as object), depthCompare: 'always'}});
+    if (isPoint(entry)) Object.assign(own, {pointBillboard: true, parameters: {...(props.parameters as object), depthCompare: 'always'}});
     if ('lifted' in props) own.lifted = around.state.underground;
     return {...own, ...mutes(entry, around.state.muted[layer.id] ?? [], props)};
   }
+}
+
+/** The factor on dots at a zoom. */
+export function dotFactor(zoom: number): number {
+  return DOT.find(({below}) => zoom < below)?.factor ?? 1;
+}
+
+function isPoint(entry: CatalogLayer | undefined): boolean {
+  return /POINT/.test(entry?.geometry ?? '');
 }
 
 /** Props that hide the features whose legend value is switched off. */

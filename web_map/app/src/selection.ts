@@ -3,7 +3,7 @@ import {GeoJsonLayer, PathLayer} from '@deck.gl/layers';
 import type {Layer, PickingInfo} from '@deck.gl/core';
 import {call, words} from './api';
 import {HEXAGONS} from './scene';
-import {hang, stretchesOf} from './underground';
+import {hang, stretchesOf, type Depths} from './stretches';
 import type {Catalogue} from './catalogue';
 import type {Item} from './types';
 
@@ -23,13 +23,6 @@ export interface PickedCell {
 }
 
 export type Selected = Picked | PickedCell | null;
-
-/** Names of a layer's depth properties and how much deeper than true it is drawn, where it lies below the ground. */
-export interface Depths {
-  startDepth: string;
-  endDepth: string;
-  exaggeration: number;
-}
 
 export class Selection {
   current: Selected = null;
@@ -94,7 +87,7 @@ export class Selection {
     const parameters = {depthCompare: 'always', depthWriteEnabled: false} as const;
     if (depths) {
       const data = stretchesOf([{properties, geometry}]);
-      const path = (stretch: (typeof data)[number]): never => hang(stretch, {...depths, lifted: true}) as never;
+      const path = (stretch: (typeof data)[number]): never => hang(stretch, depths) as never;
       const line = (id: string, color: [number, number, number, number], width: number): Layer =>
         new PathLayer({id, data, getPath: path, positionFormat: 'XYZ', getColor: color, getWidth: width * factor, widthUnits: 'pixels', billboard: true, capRounded: true, jointRounded: true, parameters});
       return [line('selection-halo', [6, 10, 18, 200], 10), line('selection', [255, 255, 255, 255], 5)];

@@ -13,7 +13,8 @@ export function statusBar(root: HTMLElement, app: App): void {
   const zoom = h('span', {class: 'zoom', 'data-testid': 'zoom'});
   const bar = h('span', {class: 'scale-line', 'data-testid': 'scale-bar'});
   const {city} = app.catalogue;
-  const sources = [...new Set([...city.attribution, ...app.catalogue.layers.flatMap((layer) => layer.sources.map((source) => source.attribution ?? ''))])].filter(Boolean);
+  const all = [...new Set([...city.attribution, ...app.catalogue.layers.flatMap((layer) => layer.sources.map((source) => source.attribution ?? ''))])].filter(Boolean);
+  const sources = all.filter((one) => !all.some((other) => other !== one && other.includes(one)));
   fill(root, words, place, h('span', {class: 'datum'}, city.datum), zoom, bar, h('span', {class: 'attribution', title: sources.join('\n'), 'data-testid': 'attribution'}, sources.join(' · ')));
 
   const tell = (): void => tellNotices(words);
@@ -39,7 +40,7 @@ export function statusBar(root: HTMLElement, app: App): void {
 
 /** Shows the newest trouble; a click unfolds the others. Used before the map stands, too. */
 export function tellNotices(element: HTMLElement): void {
-  const notices = present();
+  const notices = [...new Set(present().map((notice) => notice()))];
   element.classList.toggle('trouble', notices.length > 0);
   const [newest, ...others] = notices;
   if (!newest) {
@@ -47,7 +48,7 @@ export function tellNotices(element: HTMLElement): void {
     return;
   }
   const more = others.length
-    ? h('details', {}, h('summary', {}, say('status.more', {n: others.length})), h('ul', {}, ...others.map((notice) => h('li', {}, notice()))))
+    ? h('details', {}, h('summary', {}, say('status.more', {n: others.length})), h('ul', {}, ...others.map((notice) => h('li', {}, notice))))
     : null;
-  fill(element, icon('alert'), h('span', {}, newest()), more);
+  fill(element, icon('alert'), h('span', {}, newest), more);
 }

@@ -2,66 +2,23 @@
 import {LineLayer, PathLayer} from '@deck.gl/layers';
 import {TileLayer} from '@deck.gl/geo-layers';
 import type {Layer} from '@deck.gl/core';
-import type {GetPickingInfoParams} from '@deck.gl/core';
+import type {GetPickingInfoParams, UpdateParameters} from '@deck.gl/core';
 import type {TileLayerProps, _TileLoadProps as TileLoadProps} from '@deck.gl/geo-layers';
-import {tileFeatures, type TileFeature} from './tile_loader';
-
-/** One stretch of one pipe: `along` is each vertex's share (0..1) of the way from the pipe's start to its end. */
-export interface Stretch {
-  id: number | undefined;
-  properties: Record<string, unknown>;
-  places: [longitude: number, latitude: number][];
-  along: number[];
-}
+import {TileCare} from './tile_care';
+import {hang, stretchesOf, type Depths, type Stretch} from './stretches';
+import {tileFeatures} from './tile_loader';
 
 type Accessor = unknown;
 
-export interface UndergroundProps {
+export interface UndergroundProps extends Depths {
   getColor: Accessor;
   getWidth: Accessor;
-  /** Names of the tile properties that hold the depth, metres below the surface, at either end. */
-  startDepth: string;
-  endDepth: string;
-  /** How many times deeper than true the lines are drawn. */
-  exaggeration: number;
-  /** Whether lines hang at their depth; otherwise they lie on the plan. */
-  lifted: boolean;
   widthUnits: 'meters' | 'common' | 'pixels';
   widthScale: number;
   widthMinPixels: number;
   widthMaxPixels: number;
-}
-
-/** Splits features into stretches; a line of several parts counts as one way, part after part. */
-export function stretchesOf(features: TileFeature[]): Stretch[] {
-  const found: Stretch[] = [];
-  for (const {id, properties, geometry} of features) {
-    const parts =
-      geometry.type === 'LineString' ? [geometry.coordinates] : geometry.type === 'MultiLineString' ? (geometry.coordinates as unknown[]) : [];
-    const ways = parts as [number, number][][];
-    const total = ways.reduce((sum, way) => sum + length(way), 0) || 1;
-    let gone = 0;
-    for (const places of ways) {
-      const along = places.map((place, i) => {
-        if (i > 0) gone += gap(places[i - 1]!, place);
-        return gone / total;
-      });
-      if (places.length > 1) found.push({id, properties, places, along});
-    }
-  }
-  return found;
-}
-
-/** A stretch as x, y, z triples: z is minus the exaggerated depth, or 0 on the plan. */
-export function hang(stretch: Stretch, props: Pick<UndergroundProps, 'startDepth' | 'endDepth' | 'exaggeration' | 'lifted'>): Float64Array {
-  const start = depth(stretch.properties[props.startDepth]);
-  const end = depth(stretch.properties[props.endDepth], start);
-  const path = new Float64Array(stretch.places.length * 3);
-  stretch.places.forEach(([longitude, latitude], i) => {
-    const below = start + (end - start) * stretch.along[i]!;
-    path.set([longitude, latitude, props.lifted ? -below * props.exaggeration : 0], i * 3);
-  });
-  return path;
+  /** How often missing tiles have been asked for again. */
+  attempt: number;
 }
 
 export class UndergroundLayer extends TileLayer<Stretch[], UndergroundProps> {
@@ -78,13 +35,26 @@ export class UndergroundLayer extends TileLayer<Stretch[], UndergroundProps> {
     widthScale: 1,
     widthMinPixels: 1.5,
     widthMaxPixels: Number.MAX_SAFE_INTEGER,
+    attempt: 0,
   } as never;
+
+  // deck.gl makes a new instance for each drawing and hands the state on, so what must last lives there.
+  private get care(): TileCare {
+    const state = this.state as {care?: TileCare};
+    return (state.care ??= new TileCare());
+  }
+
+  override updateState(change: UpdateParameters<this>): void {
+    if (change.props.attempt !== change.oldProps.attempt) this.care.again(this.state.tileset);
+    super.updateState(change);
+  }
 
   override async getTileData(tile: TileLoadProps): Promise<Stretch[]> {
     const template = this.props.data as string;
     const {x, y, z} = tile.index;
     const url = template.replace('{x}', String(x)).replace('{y}', String(y)).replace('{z}', String(z));
-    return stretchesOf(await tileFeatures(url, {x, y, z}, tile.signal));
+    const fetchTile = async (): Promise<Stretch[]> => stretchesOf(await tileFeatures(url, {x, y, z}, tile.signal));
+    return (await this.care.fetch(this.state.tileset, tile, fetchTile, (error) => this.props.onTileError(error))) ?? [];
   }
 
   override renderSubLayers(props: TileLayerProps<Stretch[]> & {id: string; data: Stretch[]}): Layer[] {
@@ -135,19 +105,4 @@ export class UndergroundLayer extends TileLayer<Stretch[], UndergroundProps> {
     }
     return info;
   }
-}
-
-function depth(value: unknown, otherwise = 1): number {
-  const metres = Number(value);
-  return value === null || value === undefined || !Number.isFinite(metres) ? otherwise : metres;
-}
-
-function length(places: [number, number][]): number {
-  let sum = 0;
-  for (let i = 1; i < places.length; i++) sum += gap(places[i - 1]!, places[i]!);
-  return sum;
-}
-
-function gap(a: [number, number], b: [number, number]): number {
-  return Math.hypot((b[0] - a[0]) * Math.cos((a[1] * Math.PI) / 180), b[1] - a[1]);
 }

@@ -4,7 +4,7 @@ import {MapLibreOverlay} from '@deck.gl/maplibre';
 import type {Layer, PickingInfo} from '@deck.gl/core';
 import {statusWords} from './api';
 import {say} from './i18n';
-import {report, settle} from './notices';
+import type {TilePlace} from './basemap';
 import type {Box, Camera} from './types';
 
 const FONTS = '"Noto Sans CJK SC","Source Han Sans SC","PingFang SC","Microsoft YaHei","Noto Sans SC",sans-serif';
@@ -17,6 +17,15 @@ export interface Handlers {
   onClick: (info: PickingInfo | null) => void;
   onHover: (info: PickingInfo) => void;
   onError: (layer: string | null, error: unknown) => void;
+  /** A tile of the basemap could not be had: which source, and why in words. */
+  onBasemapError: (source: string, tile: TilePlace | null, why: () => string) => void;
+  onBasemapTile: (source: string) => void;
+}
+
+interface BasemapError {
+  error?: {status?: number; message?: string};
+  sourceId?: string;
+  tile?: {tileID?: {canonical: TilePlace}};
 }
 
 interface DeckInside {
@@ -27,7 +36,7 @@ export class WallMap {
   readonly map: maplibregl.Map;
   private readonly overlay: MapLibreOverlay;
 
-  constructor(container: HTMLElement, style: StyleSpecification, camera: Camera, handlers: Handlers) {
+  constructor(container: HTMLElement, style: StyleSpecification, camera: Camera, private readonly handlers: Handlers) {
     this.map = new maplibregl.Map({
       container,
       style,
@@ -56,7 +65,7 @@ export class WallMap {
     this.map.on('error', (event) => this.basemapError(event as never));
     this.map.on('data', (event) => {
       const {dataType, tile, sourceId} = event as {dataType?: string; tile?: unknown; sourceId?: string};
-      if (dataType === 'source' && tile && sourceId) settle(`basemap/${sourceId}`);
+      if (dataType === 'source' && tile && sourceId) handlers.onBasemapTile(sourceId);
     });
   }
 
@@ -118,11 +127,9 @@ export class WallMap {
     return !this.map.isMoving() && this.map.loaded() && this.map.areTilesLoaded() && manager.getLayers().every((layer) => layer.isLoaded);
   }
 
-  private basemapError(event: {error?: {status?: number; message?: string}; sourceId?: string}): void {
+  private basemapError(event: BasemapError): void {
     const {status = 0, message = ''} = event.error ?? {};
-    const cause = `basemap/${event.sourceId ?? ''}`;
     if (/abort/i.test(message)) return;
-    const why = (): string => (status || /fetch/i.test(message) ? statusWords(status) : message);
-    report(cause, () => say('status.tiles', {layer: say('status.basemap'), why: why()}));
+    this.handlers.onBasemapError(event.sourceId ?? '', event.tile?.tileID?.canonical ?? null, () => (status || /fetch/i.test(message) ? statusWords(status) : message));
   }
 }
