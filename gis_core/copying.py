@@ -43,155 +43,177 @@ class Cover:
 
 
 @dataclass(frozen=True)
-class Arrivals:
+class Run:
     """Rows on their way in: those of `table` that `order` names, in the order in which they shall lie on disk.
 
     `table` has the layer's columns in their final types, `geom` as WKB, and `row`, the row number in the file.
-    `constant` columns have one value for all rows. `updated` are the columns that replace those of a row that stands
-    under the same key; columns that a file does not have stay as they are.
     """
 
     table: pa.Table
     order: Rows
-    cover: Cover | None
-    constant: dict[str, Any]
-    updated: tuple[str, ...]
 
-    @property
-    def count(self) -> int:
-        """How many rows arrive."""
-        return len(self.order)
-
-    @property
-    def columns(self) -> tuple[str, ...]:
-        """The layer's columns that have a value of their own in each row."""
-        return tuple(name for name in self.table.column_names if name != "row")
-
-    def batches(self, first_id: int | None = None) -> Iterator[pa.RecordBatch]:
-        """The rows in order: from `first_id` on with ids and constants, without it with row numbers."""
-        for start in range(0, self.count, _BATCH):
-            order = self.order[start : start + _BATCH]
-            part = self.table.take(pa.array(order)).combine_chunks()
-            columns = {name: part.column(name).chunk(0) for name in self.columns}
-            if first_id is None:
-                columns["row"] = part.column("row").chunk(0)
-            else:
-                columns["id"] = pa.array(np.arange(first_id + start, first_id + start + len(order)))
-                for name, value in self.constant.items():
-                    columns[name] = pa.repeat(pa.scalar(value, _CONSTANT[type(value)]), len(order))
-            yield pa.record_batch(columns)
+    def batches(self) -> Iterator[pa.RecordBatch]:
+        """The rows in order, some at a time."""
+        for start in range(0, len(self.order), _BATCH):
+            part = self.table.take(pa.array(self.order[start : start + _BATCH])).combine_chunks()
+            yield pa.record_batch({name: part.column(name).chunk(0) for name in part.column_names})
 
 
 def claim(connection: sa.Connection, layer: Layer) -> bool:
-    """Keep all others from writing to the layer until the transaction ends; whether it may be filled as if new.
+    """Whether the layer may be filled as if new: it has no row, and no other table refers to it.
 
-    It may when it has no row and no other table refers to it.
+    If so, nobody else can write to it until the transaction ends.
     """
     table = layer.model.__table__
-    name = _quoted(connection, table)
-    connection.exec_driver_sql(f"LOCK TABLE {name} IN SHARE ROW EXCLUSIVE MODE")
-    if connection.scalar(sa.select(sa.exists().select_from(table))):
+    empty = sa.select(~sa.exists().select_from(table))
+    if not connection.scalar(empty):
         return False
+    lock(connection, layer)
     cover = layer.model.cover
     others = sa.text(
         "SELECT EXISTS (SELECT 1 FROM pg_constraint WHERE contype = 'f' AND confrelid = CAST(:t AS regclass)"
         " AND conrelid IS DISTINCT FROM CAST(:cover AS regclass))"
     )
-    return not connection.scalar(others, {"t": name, "cover": None if cover is None else _quoted(connection, cover)})
+    names = {"t": _quoted(connection, table), "cover": None if cover is None else _quoted(connection, cover)}
+    return bool(connection.scalar(empty)) and not connection.scalar(others, names)
 
 
-def fill(connection: sa.Connection, layer: Layer, arrivals: Arrivals) -> int:
-    """Copy rows straight into an empty table and build its indexes afterwards; returns how many.
+def lock(connection: sa.Connection, layer: Layer) -> None:
+    """Keep all others from writing to the layer until the transaction ends; they may read."""
+    connection.exec_driver_sql(f"LOCK TABLE {_quoted(connection, layer.model.__table__)} IN SHARE ROW EXCLUSIVE MODE")
 
-    Readers wait until the transaction ends. The table counts as new (TRUNCATE), so that rows arrive frozen and, with
-    `wal_level = minimal`, without being written twice.
+
+class Filling:
+    """An empty layer being filled without its indexes, which are built at once when all is in; readers wait for that.
+
+    The tables count as new (TRUNCATE), so that rows arrive frozen and, with `wal_level = minimal`, are not written
+    twice. The caller has claimed the layer, and ends the transaction.
     """
-    table: Any = layer.model.__table__
-    cover = layer.model.cover
-    tables = [table] if cover is None else [table, cover]
-    names = ", ".join(_quoted(connection, t) for t in tables)
-    connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_BUILD_MEMORY}'")
-    rebuilt = [statement for t in reversed(tables) for statement in _strip(connection, t)]
-    connection.exec_driver_sql(f"TRUNCATE {names}")
-    first = _reserve(connection, table, arrivals.count)
-    copy(connection, table.name, arrivals.batches(first), options="FREEZE true")
-    if cover is not None and arrivals.cover is not None:
-        rows = arrivals.table.column("row").to_numpy()[arrivals.order]
-        copy(connection, cover.name, _numbered(arrivals.cover, rows, first), options="FREEZE true")
-    for statement in reversed(rebuilt):
-        connection.exec_driver_sql(statement)
-    return arrivals.count
+
+    def __init__(self, connection: sa.Connection, layer: Layer) -> None:
+        """Take the indexes and keys off."""
+        self._connection = connection
+        self._table: Any = layer.model.__table__
+        self._cover = layer.model.cover
+        tables = [self._table] if self._cover is None else [self._table, self._cover]
+        connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_BUILD_MEMORY}'")
+        self._rebuilt = [statement for t in reversed(tables) for statement in _strip(connection, t)]
+        connection.exec_driver_sql(f"TRUNCATE {', '.join(_quoted(connection, t) for t in tables)}")
+        name = {"t": _quoted(connection, self._table)}
+        self._sequence = connection.scalar(sa.text("SELECT pg_get_serial_sequence(:t, 'id')"), name)
+        self._first: int = connection.scalar(sa.text("SELECT nextval(:s)"), {"s": self._sequence})
+        self._rows: list[Rows] = []
+
+    def pour(self, runs: Iterable[Run], constant: dict[str, Any]) -> None:
+        """Copy all runs in one statement; `constant` columns have one value for all rows."""
+        copy(self._connection, self._table.name, self._numbered(runs, constant), options="FREEZE true")
+
+    def finish(self, bad: Rows, cover: Cover | None) -> int:
+        """Take bad rows out again, add the shares of the others, build the indexes; returns how many rows stand."""
+        rows = np.concatenate([np.empty(0, np.int64), *self._rows])
+        ids = np.full(int(rows.max(initial=0)) + 1, -1, np.int64)
+        ids[rows] = np.arange(self._first, self._first + len(rows))
+        if len(bad):
+            table = _quoted(self._connection, self._table)
+            order = sa.text(f"DELETE FROM {table} WHERE id = ANY(:ids)")  # noqa: S608  a quoted name of our own
+            self._connection.execute(order, {"ids": ids[bad].tolist()})
+            ids[bad] = -1
+        if self._cover is not None and cover is not None:
+            copy(self._connection, self._cover.name, _shares(cover, ids), options="FREEZE true")
+        for statement in reversed(self._rebuilt):
+            self._connection.exec_driver_sql(statement)
+        last = self._first + max(len(rows), 1) - 1
+        self._connection.execute(sa.text("SELECT setval(:s, :last)"), {"s": self._sequence, "last": last})
+        return len(rows) - len(bad)
+
+    def _numbered(self, runs: Iterable[Run], constant: dict[str, Any]) -> Iterator[pa.RecordBatch]:
+        """All rows with ids, which grow in the order on disk."""
+        next_id = self._first
+        for run in runs:
+            for batch in run.batches():
+                columns = dict(zip(batch.schema.names, batch.columns, strict=True))
+                self._rows.append(columns.pop("row").to_numpy())
+                columns["id"] = pa.array(np.arange(next_id, next_id + batch.num_rows))
+                for name, value in constant.items():
+                    columns[name] = pa.repeat(pa.scalar(value, _CONSTANT[type(value)]), batch.num_rows)
+                next_id += batch.num_rows
+                yield pa.record_batch(columns)
 
 
-def stage(connection: sa.Connection, layer: Layer, arrivals: Arrivals) -> None:
-    """Copy rows into a staging table of this transaction, where they can be compared with what stands."""
-    table: Any = layer.model.__table__
-    columns = ", ".join(_name(connection, c) for c in arrivals.columns)
-    connection.exec_driver_sql(
-        f"CREATE TEMP TABLE {_STAGED} ON COMMIT DROP AS"  # noqa: S608  quoted names of our own tables
-        f" SELECT 0::bigint AS row, {columns} FROM {_quoted(connection, table)} WITH NO DATA"
-    )
-    copy(connection, _STAGED, arrivals.batches())
-    connection.exec_driver_sql(_ANALYZE.format(_STAGED))
-    if arrivals.cover is not None:
+@dataclass(frozen=True)
+class Staging:
+    """Rows in a table of this transaction's own, where they can be compared with what stands."""
+
+    connection: sa.Connection
+    layer: Layer
+    columns: tuple[str, ...]
+
+    @classmethod
+    def of(cls, connection: sa.Connection, layer: Layer, runs: Iterable[Run]) -> Staging:
+        """Copy all runs; there is at least one."""
+        rest = iter(runs)
+        first = next(rest)
+        columns = tuple(name for name in first.table.column_names if name != "row")
+        chosen = ", ".join(_name(connection, c) for c in columns)
         connection.exec_driver_sql(
+            f"CREATE TEMP TABLE {_STAGED} ON COMMIT DROP AS"  # noqa: S608  quoted names of our own tables
+            f" SELECT 0::bigint AS row, {chosen} FROM {_quoted(connection, layer.model.__table__)} WITH NO DATA"
+        )
+        copy(connection, _STAGED, (batch for run in chain([first], rest) for batch in run.batches()))
+        connection.exec_driver_sql(_ANALYZE.format(_STAGED))
+        return cls(connection, layer, columns)
+
+    def remove(self, rows: Rows) -> None:
+        """Take rows out again, by their numbers in the file."""
+        if len(rows):
+            order = sa.text(f"DELETE FROM {_STAGED} WHERE row = ANY(:rows)")  # noqa: S608
+            self.connection.execute(order, {"rows": rows.tolist()})
+
+    def standing(self, condition: str, **values: Any) -> Rows:
+        """The numbers of rows whose key stands already in a row `t` for which the condition holds."""
+        key, table = _name(self.connection, self.layer.key), _quoted(self.connection, self.layer.model.__table__)
+        joined = f"SELECT a.row FROM {_STAGED} a JOIN {table} t ON t.{key} = a.{key}"  # noqa: S608
+        found = self.connection.execute(sa.text(f"{joined} WHERE {condition} ORDER BY 1"), values)
+        return np.array(found.scalars().all(), np.int64)
+
+    def publish(self, updated: Iterable[str], constant: dict[str, Any], cover: Cover | None) -> int:
+        """Insert the rows, or replace the `updated` columns of those that stand under the same keys; how many."""
+        connection = self.connection
+        target, key = _quoted(connection, self.layer.model.__table__), _name(connection, self.layer.key)
+        if cover is not None:
+            self._stage_cover(cover)
+            connection.exec_driver_sql(
+                f"DELETE FROM {_quoted(connection, self.layer.model.cover)} c USING {target} t, {_STAGED} a"  # noqa: S608
+                f" WHERE t.{key} = a.{key} AND c.feature_id = t.id"
+            )
+        names = [_name(connection, c) for c in self.columns]
+        values = {f"constant_{name}": value for name, value in constant.items()}
+        listed = ", ".join([*names, *(_name(connection, c) for c in constant)])
+        chosen = ", ".join([*names, *(f":{value}" for value in values)])
+        replaced = [_name(connection, c) for c in (*updated, *constant)]
+        changes = ", ".join([*(f"{name} = excluded.{name}" for name in replaced), "updated_at = now()"])
+        stored: int = connection.execute(
+            sa.text(
+                f"INSERT INTO {target} ({listed}) SELECT {chosen} FROM {_STAGED}"  # noqa: S608
+                f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
+            ),
+            values,
+        ).rowcount
+        if cover is not None:
+            connection.exec_driver_sql(
+                f"INSERT INTO {_quoted(connection, self.layer.model.cover)} (feature_id, cell, share)"  # noqa: S608
+                f" SELECT t.id, c.cell, c.share FROM {_STAGED_COVER} c JOIN {_STAGED} a ON a.row = c.row"
+                f" JOIN {target} t ON t.{key} = a.{key}"
+            )
+        return stored
+
+    def _stage_cover(self, cover: Cover) -> None:
+        self.connection.exec_driver_sql(
             f"CREATE TEMP TABLE {_STAGED_COVER} (row bigint, cell bigint, share real) ON COMMIT DROP"
         )
-        cover = pa.table(
-            {"row": arrivals.cover.row, "cell": arrivals.cover.cell, "share": arrivals.cover.share.astype(np.float32)}
-        )
-        copy(connection, _STAGED_COVER, cover.to_batches(_BATCH))
-        connection.exec_driver_sql(_ANALYZE.format(_STAGED_COVER))
-
-
-def standing(connection: sa.Connection, layer: Layer, condition: str, **values: Any) -> Rows:
-    """The row numbers of staged rows whose key stands already in a row `t` for which the condition holds."""
-    key = _name(connection, layer.key)
-    found = connection.execute(
-        sa.text(
-            f"SELECT a.row FROM {_STAGED} a JOIN {_quoted(connection, layer.model.__table__)} t"  # noqa: S608
-            f" ON t.{key} = a.{key} WHERE {condition} ORDER BY 1"
-        ),
-        values,
-    )
-    return np.array(found.scalars().all(), np.int64)
-
-
-def unstage(connection: sa.Connection, rows: Rows) -> None:
-    """Take rows out of the staging table."""
-    connection.execute(sa.text(f"DELETE FROM {_STAGED} WHERE row = ANY(:rows)"), {"rows": rows.tolist()})  # noqa: S608
-
-
-def publish(connection: sa.Connection, layer: Layer, arrivals: Arrivals) -> int:
-    """Insert what is staged, or replace the rows that stand under the same keys; returns how many."""
-    table = layer.model.__table__
-    target, key = _quoted(connection, table), _name(connection, layer.key)
-    cover = layer.model.cover
-    if cover is not None:
-        connection.exec_driver_sql(
-            f"DELETE FROM {_quoted(connection, cover)} c USING {target} t, {_STAGED} a"  # noqa: S608
-            f" WHERE t.{key} = a.{key} AND c.feature_id = t.id"
-        )
-    names = [_name(connection, c) for c in arrivals.columns]
-    values = {f"constant_{name}": value for name, value in arrivals.constant.items()}
-    listed = ", ".join([*names, *(_name(connection, c) for c in arrivals.constant)])
-    chosen = ", ".join([*names, *(f":{value}" for value in values)])
-    replaced = [_name(connection, c) for c in (*arrivals.updated, *arrivals.constant)]
-    changes = ", ".join([*(f"{name} = excluded.{name}" for name in replaced), "updated_at = now()"])
-    stored: int = connection.execute(
-        sa.text(
-            f"INSERT INTO {target} ({listed}) SELECT {chosen} FROM {_STAGED}"  # noqa: S608
-            f" ON CONFLICT ({key}) DO UPDATE SET {changes}"
-        ),
-        values,
-    ).rowcount
-    if cover is not None and arrivals.cover is not None:
-        connection.exec_driver_sql(
-            f"INSERT INTO {_quoted(connection, cover)} (feature_id, cell, share)"  # noqa: S608
-            f" SELECT t.id, c.cell, c.share FROM {_STAGED_COVER} c JOIN {_STAGED} a ON a.row = c.row"
-            f" JOIN {target} t ON t.{key} = a.{key}"
-        )
-    return stored
+        table = pa.table({"row": cover.row, "cell": cover.cell, "share": cover.share})
+        copy(self.connection, _STAGED_COVER, table.to_batches(_BATCH))
+        self.connection.exec_driver_sql(_ANALYZE.format(_STAGED_COVER))
 
 
 def analyze(connection: sa.Connection, layer: Layer) -> None:
@@ -221,29 +243,16 @@ def copy(connection: sa.Connection, table: str, batches: Iterable[pa.RecordBatch
         stream.write(encoder.finish())
 
 
-def _numbered(cover: Cover, rows: Rows, first: int) -> Iterator[pa.RecordBatch]:
-    """Shares under the ids that the features got, in the features' order on disk; `rows` are theirs in that order."""
-    place = np.full(int(rows.max(initial=0)) + 1, -1, np.int64)
-    place[rows] = np.arange(len(rows))
-    feature = place[cover.row]
+def _shares(cover: Cover, ids: Rows) -> Iterator[pa.RecordBatch]:
+    """Shares under the ids of their features, in the features' order on disk; `ids` by row number, -1 for none."""
+    feature = ids[cover.row]
     order = np.argsort(feature, kind="stable")
+    order = order[np.searchsorted(feature[order], 0) :]
     for start in range(0, len(order), _BATCH):
         part = order[start : start + _BATCH]
         yield pa.record_batch(
-            {
-                "feature_id": feature[part] + first,
-                "cell": cover.cell[part],
-                "share": cover.share[part].astype(np.float32),
-            }
+            {"feature_id": feature[part], "cell": cover.cell[part], "share": cover.share[part].astype(np.float32)}
         )
-
-
-def _reserve(connection: sa.Connection, table: Any, count: int) -> int:
-    """The first of `count` ids that nobody else gets; the caller holds the table's lock."""
-    sequence = connection.scalar(sa.text("SELECT pg_get_serial_sequence(:t, 'id')"), {"t": _quoted(connection, table)})
-    first: int = connection.scalar(sa.text("SELECT nextval(:s)"), {"s": sequence})
-    connection.execute(sa.text("SELECT setval(:s, :last)"), {"s": sequence, "last": first + max(count, 1) - 1})
-    return first
 
 
 def _strip(connection: sa.Connection, table: Any) -> Sequence[str]:

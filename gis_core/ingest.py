@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator, Mapping
 from contextlib import closing
-from dataclasses import replace
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -18,6 +18,7 @@ from gis_core import audit, copying, crs
 from gis_core.access import Viewer, owned, require_write
 from gis_core.batches import Batch, ahead
 from gis_core.columns import Plan, match
+from gis_core.copying import Run, Staging
 from gis_core.database import Database
 from gis_core.errors import Forbidden, Problem, Unprocessable
 from gis_core.foreign import BATCH, Foreign, open_foreign
@@ -66,8 +67,7 @@ def ingest_frame(
             found = {name: arrow_column(part.iloc[:, i]) for name, i in columns.items()}
             yield Batch(found, np.asarray(geometry[start : start + BATCH], object))
 
-    intake.take(batches())
-    return _store(database, intake, source, Mode(mode), dry_run=dry_run)
+    return _store(database, intake, batches(), source, Mode(mode), dry_run=dry_run)
 
 
 def ingest_file(  # noqa: PLR0913  each is something that the giver of a file may have to say
@@ -111,8 +111,9 @@ def ingest_file(  # noqa: PLR0913  each is something that the giver of a file ma
             intake = Intake(layer, plan, known, viewer=viewer, bounds=tuple(bounds) if bounds else None, zone=zone)
             for note in foreign.notes:
                 intake.tally.note(note)
-            intake.take(chain([first] if first is not None else [], batches))
-    return _store(database, intake, source or Source(name, datum=known.tag), Mode(mode), dry_run=dry_run)
+            every = chain([first] if first is not None else [], batches)
+            source = source or Source(name, datum=known.tag)
+            return _store(database, intake, every, source, Mode(mode), dry_run=dry_run)
 
 
 def _wanted(plan: Plan, foreign: Foreign) -> list[str]:
@@ -178,35 +179,32 @@ def _require(layer: Layer, viewer: Viewer | None) -> None:
         raise Forbidden(f"role {viewer.role} may only change rows of an owner, and this token names none")
 
 
-def _store(database: Database, intake: Intake, source: Source, mode: Mode, *, dry_run: bool) -> Report:
-    """Settle what was taken in, and put it into the city unless it is refused or only tried."""
-    arrivals = intake.arrivals()
+def _store(
+    database: Database, intake: Intake, batches: Iterator[Batch], source: Source, mode: Mode, *, dry_run: bool
+) -> Report:
+    """Put the good rows into the city while they are read, and take all back when they are refused or only tried."""
     tally, viewer = intake.tally, intake.viewer
-    accepted = arrivals.count
+    strict = mode is Mode.all_or_nothing
+    runs = (run for run in intake.runs(batches) if not (strict and tally.faulty))
     bound = viewer is not None and (viewer.owner is not None or viewer.area_wkb is not None)
     dataset_id, stored = None, 0
-    if accepted and (bound if dry_run else not (tally.faulty and mode is Mode.all_or_nothing)):
+    if dry_run and not bound:
+        deque(runs, maxlen=0)
+        intake.finish()
+    else:
         with database.writing() as connection:
-            as_new = copying.claim(connection, intake.layer) and accepted >= copying.WORTH_REBUILDING
-            others = np.empty(0, np.int64)
-            if not as_new:
-                copying.stage(connection, intake.layer, arrivals)
-                others = _of_others(connection, intake)
-                accepted -= len(others)
-                copying.unstage(connection, others)
-            if dry_run or not accepted or (tally.faulty and mode is Mode.all_or_nothing):
-                connection.rollback()
-            else:
-                dataset_id = _open_dataset(connection, intake, source)
-                constant = {"dataset_id": dataset_id, "simulated": source.simulated}
-                arrivals = replace(arrivals, constant=constant)
-                put = copying.fill if as_new else copying.publish
-                stored = put(connection, intake.layer, arrivals)
+            dataset_id = _open_dataset(connection, intake, source)
+            constant = {"dataset_id": dataset_id, "simulated": source.simulated}
+            stored = _put(connection, intake, runs, constant, strict=strict, dry_run=dry_run)
+            if stored:
                 _close_dataset(connection, intake, dataset_id, stored)
+            else:
+                dataset_id = None
+                connection.rollback()
     return Report(
         layer=intake.layer.name,
         rows=intake.rows,
-        accepted=accepted,
+        accepted=intake.good,
         stored=stored,
         problems=tally.problems,
         counts=tally.counts,
@@ -217,17 +215,49 @@ def _store(database: Database, intake: Intake, source: Source, mode: Mode, *, dr
     )
 
 
-def _of_others(connection: sa.Connection, intake: Intake) -> Rows:
+def _put(
+    connection: sa.Connection,
+    intake: Intake,
+    runs: Iterator[Run],
+    constant: dict[str, Any],
+    *,
+    strict: bool,
+    dry_run: bool,
+) -> int:
+    """Copy the runs into the layer; returns how many rows stand there now, 0 if the transaction shall not count."""
+    layer, tally = intake.layer, intake.tally
+    first = next(runs, None)
+    if first is None:
+        intake.finish()
+        return 0
+    runs = chain([first], runs)
+    if not dry_run and len(first.order) >= copying.WORTH_REBUILDING and copying.claim(connection, layer):
+        filling = copying.Filling(connection, layer)
+        filling.pour(runs, constant)
+        bad = intake.finish()
+        return 0 if strict and tally.faulty else filling.finish(bad, intake.cover())
+    staging = copying.Staging.of(connection, layer, runs)
+    staging.remove(intake.finish())
+    copying.lock(connection, layer)
+    others = _of_others(staging, intake)
+    intake.good -= len(others)
+    staging.remove(others)
+    if dry_run or (strict and tally.faulty):
+        return 0
+    return staging.publish(intake.updated, constant, intake.cover())
+
+
+def _of_others(staging: Staging, intake: Intake) -> Rows:
     """Staged rows that would replace a row which the viewer may not change."""
     layer, viewer = intake.layer, intake.viewer
     found = [np.empty(0, np.int64)]
     if viewer is not None and viewer.owner is not None and (column := owned(layer)) is not None:
-        theirs = copying.standing(connection, layer, f't."{column}" IS DISTINCT FROM :owner', owner=viewer.owner)
+        theirs = staging.standing(f't."{column}" IS DISTINCT FROM :owner', owner=viewer.owner)
         intake.tally.add(theirs, layer.key, "is already the key of another owner's row")
         found.append(theirs)
     if viewer is not None and viewer.area_wkb is not None:
         outside = "NOT ST_Intersects(t.geom, ST_GeomFromWKB(:area, 4326))"
-        away = copying.standing(connection, layer, outside, area=viewer.area_wkb)
+        away = staging.standing(outside, area=viewer.area_wkb)
         intake.tally.add(away, layer.key, "is already the key of a row outside the area you may change")
         found.append(away)
     return np.unique(np.concatenate(found))

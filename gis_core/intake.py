@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import os
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final
+from typing import Final
 
 import geopandas as gpd
 import numpy as np
@@ -18,13 +18,15 @@ from gis_core import crs, values
 from gis_core.access import Viewer, owned
 from gis_core.batches import Batch
 from gis_core.columns import Plan, Target, accepted_names, fold
-from gis_core.copying import Arrivals, Cover
+from gis_core.copying import Cover, Run
 from gis_core.crs import Bounds
 from gis_core.errors import Problem, TooLarge
 from gis_core.placing import Mask, Piece, Placer
 from gis_core.report import KEPT_PER_KIND, Rows, Tally
 from gis_core.spec import Layer
 
+RUN: Final = 262_144
+"""Rows that are put in order together; while the server takes in a run, the next one is read and checked."""
 MOST_ROWS: Final = 5_000_000
 MOST_VERTICES: Final = 60_000_000
 """Vertices of one file: what fits into memory beside everything else."""
@@ -35,7 +37,7 @@ _DATUM_HEADERS: Final = frozenset(
 
 
 class Intake:
-    """What becomes of the rows of one file: give it their batches by `take`, then ask for `arrivals` once."""
+    """What becomes of the rows of one file: ask for its `runs` to the end, then `finish`, then for their `cover`."""
 
     def __init__(
         self,
@@ -61,15 +63,62 @@ class Intake:
         self._vertices = 0
         self._zone = zone
         self._placer = Placer(layer, source, bounds, viewer)
-        self._done: list[Piece] = []
+        self.good = 0
         self._open: list[Piece] = []
+        self._keys: list[tuple[Rows, pa.Array]] = []
+        self._covers: list[Cover] = []
+        self._checkable: list[Piece] = []
         self._owner = owned(layer)
         self._require_columns()
         if plan.unused:
             self.tally.note("Columns that the layer has no place for: " + ", ".join(plan.unused[:50]))
 
-    def take(self, batches: Iterable[Batch]) -> None:
-        """Read and check rows, a few batches at a time. Raises TooLarge where the file has more than fits."""
+    def runs(self, batches: Iterable[Batch]) -> Iterator[Run]:
+        """The rows that are good by themselves, read and checked a few batches at a time, in runs in order on disk.
+
+        Rows that do not lie where they should as declared come last, when it is known how many they are. Raises
+        TooLarge where the file has more than fits.
+        """
+        gathered: list[Piece] = []
+        for piece in self._pieces(batches):
+            gathered.append(piece)
+            if sum(len(p.rows) for p in gathered) >= RUN:
+                yield self._run(gathered)
+                gathered = []
+        self._placer.settle(self._open, self.tally, others=self.good > 0)
+        for piece in self._open:
+            self._admit(piece)
+            gathered.append(piece)
+        self._open = []
+        if any(len(piece.rows) for piece in gathered):
+            yield self._run(gathered)
+
+    def finish(self) -> Rows:
+        """Once all runs were taken: the numbers of those rows that are bad beside the others; they no longer count."""
+        if not self._keys:
+            return np.empty(0, np.int64)
+        rows = np.concatenate([rows for rows, _ in self._keys])
+        keys = pa.chunked_array([keys for _, keys in self._keys]).combine_chunks()
+        order = np.argsort(rows)
+        bad = self._repeated(keys.take(pa.array(order)), rows[order])
+        bad = np.union1d(bad, self._checked())
+        self.good -= len(bad)
+        return bad
+
+    def cover(self) -> Cover | None:
+        """The shares in cells of all rows in the runs."""
+        if not self._covers:
+            return None
+        return Cover(*(np.concatenate([getattr(c, n) for c in self._covers]) for n in ("row", "cell", "share")))
+
+    @property
+    def updated(self) -> tuple[str, ...]:
+        """The columns that replace those of a row that stands under the same key."""
+        names = [target.name for target in self.plan.written if target.name in self.plan.columns]
+        return (*names, "geom", "cell")
+
+    def _pieces(self, batches: Iterable[Batch]) -> Iterator[Piece]:
+        """Pieces that lie where they should as declared; the others are kept for later."""
         waiting: deque[Future[tuple[Piece, bool, int]]] = deque()
         with ThreadPoolExecutor(_THREADS) as pool:
             for batch in batches:
@@ -80,26 +129,9 @@ class Intake:
                     raise TooLarge(f"The file has more than {MOST_ROWS:,} rows; split it.")
                 waiting.append(pool.submit(self._piece, batch, rows))
                 if len(waiting) > _THREADS:
-                    self._collect(*waiting.popleft().result())
+                    yield from self._collect(*waiting.popleft().result())
             while waiting:
-                self._collect(*waiting.popleft().result())
-
-    def arrivals(self) -> Arrivals:
-        """The rows that passed every check, and their order on disk. Whatever else is wrong goes to the tally."""
-        self._placer.settle(self._open, self.tally, others=bool(self._done))
-        pieces = [*self._done, *self._open]
-        for piece in self._open:
-            self.tally.merge(piece.tally)
-        self._done, self._open = [], []
-        table, cover, places = _joined(self.layer, pieces)
-        keep = ~(self._repeated(table) | self._checked(table))
-        kept = np.flatnonzero(keep)
-        order = kept[np.argsort(places[kept], kind="stable")]
-        if cover is not None and len(kept) < len(keep):
-            chosen = np.isin(cover.row, table.column("row").to_numpy()[kept])
-            cover = Cover(cover.row[chosen], cover.cell[chosen], cover.share[chosen])
-        updated = [name for name in self.plan.columns if name in table.column_names]
-        return Arrivals(table, order, cover, {}, (*updated, "geom", "cell"))
+                yield from self._collect(*waiting.popleft().result())
 
     def _piece(self, batch: Batch, rows: Rows) -> tuple[Piece, bool, int]:
         """A batch read and checked; whether it lies where it should as declared, and how many vertices it has."""
@@ -121,13 +153,37 @@ class Intake:
         vertices = int(shapely.get_num_coordinates(geoms).sum())
         return piece, self._placer.place(piece), vertices
 
-    def _collect(self, piece: Piece, placed: bool, vertices: int) -> None:
+    def _collect(self, piece: Piece, placed: bool, vertices: int) -> Iterator[Piece]:
         self._vertices += vertices
         if self._vertices > MOST_VERTICES:
             raise TooLarge(f"The file has more than {MOST_VERTICES:,} vertices; split it.")
         if placed:
-            self.tally.merge(piece.tally)
-        (self._done if placed else self._open).append(piece)
+            self._admit(piece)
+            yield piece
+        else:
+            self._open.append(piece)
+
+    def _admit(self, piece: Piece) -> None:
+        """Count a piece's good rows and problems, and keep of it what rows are compared by."""
+        self.tally.merge(piece.tally)
+        self.good += len(piece.rows)
+        if len(piece.rows):
+            self._keys.append((piece.rows, piece.values.column(self.layer.key)))
+        if piece.cover is not None:
+            self._covers.append(piece.cover)
+        if self.layer.ingest.checks:
+            self._checkable.append(piece)
+
+    def _run(self, pieces: list[Piece]) -> Run:
+        pieces = [piece for piece in pieces if len(piece.rows)]
+        table = pa.Table.from_batches([piece.values for piece in pieces])
+        table = table.append_column("geom", pa.chunked_array([piece.wkb for piece in pieces]))
+        table = table.append_column("cell", pa.array(np.concatenate([p.cell for p in pieces if p.cell is not None])))
+        table = table.append_column("row", pa.array(np.concatenate([piece.rows for piece in pieces])))
+        places = np.concatenate([piece.order for piece in pieces if piece.order is not None])
+        for piece in pieces:  # what the run holds now
+            piece.cell = piece.order = piece.cover = None
+        return Run(table.combine_chunks(), np.argsort(places, kind="stable"))
 
     def _require_columns(self) -> None:
         for target in self.plan.missing:
@@ -186,42 +242,39 @@ class Intake:
             return True
         return not (said.plain and self.source.plain) and (said.datum, said.crs) != (self.source.datum, self.source.crs)
 
-    def _repeated(self, table: pa.Table) -> Mask:
+    def _repeated(self, keys: pa.Array, rows: Rows) -> Rows:
         """Rows whose key an earlier row has already."""
-        keys = table.column(self.layer.key).combine_chunks()
+        if pa.types.is_integer(keys.type):
+            ordered = np.sort(keys.to_numpy())
+            if not (ordered[1:] == ordered[:-1]).any():
+                return rows[:0]
         encoded = pc.dictionary_encode(keys)
         bad = np.zeros(len(keys), bool)
         if len(encoded.dictionary) < len(keys):
-            codes = encoded.indices.to_numpy(zero_copy_only=False)
             bad[:] = True
-            bad[np.unique(codes, return_index=True)[1]] = False
-            rows = table.column("row").to_numpy()
+            bad[np.unique(encoded.indices.to_numpy(), return_index=True)[1]] = False
             _tell(self.tally, values.Fault(bad, "is the same as in an earlier row", keys), self.layer.key, rows)
-        return bad
+        return rows[bad]
 
-    def _checked(self, table: pa.Table) -> Mask:
+    def _checked(self) -> Rows:
         """Rows that the layer's own checks refuse; they see the rows that are good so far as one frame."""
-        bad = np.zeros(table.num_rows, bool)
-        if not self.layer.ingest.checks or not table.num_rows:
-            return bad
-        rows = table.column("row").to_numpy()
+        pieces = sorted((piece for piece in self._checkable if len(piece.rows)), key=lambda p: int(p.rows[0]))
+        if not pieces:
+            return np.empty(0, np.int64)
+        rows = np.concatenate([piece.rows for piece in pieces])
+        wkb = pa.chunked_array([piece.wkb for piece in pieces])
         frame = gpd.GeoDataFrame(
-            table.drop_columns(["row", "geom", "cell"]).to_pandas().set_axis(rows),
-            geometry=np.asarray(shapely.from_wkb(table.column("geom").to_numpy())),
+            pa.Table.from_batches([piece.values for piece in pieces]).to_pandas().set_axis(rows),
+            geometry=np.asarray(shapely.from_wkb(wkb.to_numpy())),
             crs=crs.LONLAT,
         )
+        bad: list[Rows] = []
         for look in self.layer.ingest.checks:
-            self._ask(look, frame, rows, bad)
-        return bad
-
-    def _ask(self, look: Callable[[Any], Any], frame: gpd.GeoDataFrame, rows: Rows, bad: Mask) -> None:
-        for problem in look(frame):
-            self.tally.add_problem(problem)
-            if problem.severity == "error":
-                if problem.row is None:
-                    bad[:] = True
-                else:
-                    bad[np.searchsorted(rows, problem.row)] = True
+            for problem in look(frame):
+                self.tally.add_problem(problem)
+                if problem.severity == "error":
+                    bad.append(rows if problem.row is None else rows[rows == problem.row])
+        return np.unique(np.concatenate(bad)) if bad else rows[:0]
 
 
 def _tell(tally: Tally, fault: values.Fault, name: str, rows: Rows) -> None:
@@ -234,22 +287,3 @@ def _tell(tally: Tally, fault: values.Fault, name: str, rows: Rows) -> None:
 def is_datum_column(header: str) -> bool:
     """Whether a column says what each row's coordinates are in."""
     return fold(header) in _DATUM_HEADERS
-
-
-def _joined(layer: Layer, pieces: list[Piece]) -> tuple[pa.Table, Cover | None, np.ndarray[Any, Any]]:
-    """The good rows of all pieces as one table in the file's order, their cover, and their places in Hilbert order."""
-    pieces = sorted((p for p in pieces if len(p.rows)), key=lambda p: int(p.rows[0]))
-    if not pieces:
-        empty = pa.table({layer.key: pa.array([], pa.string()), "row": pa.array([], pa.int64())})
-        return empty, None, np.empty(0, np.uint64)
-    cells = np.concatenate([p.cell for p in pieces if p.cell is not None])
-    order = np.concatenate([p.order for p in pieces if p.order is not None])
-    table = pa.Table.from_batches([p.values for p in pieces])
-    table = table.append_column("geom", pa.chunked_array([p.wkb for p in pieces]))
-    table = table.append_column("cell", pa.array(cells))
-    table = table.append_column("row", pa.array(np.concatenate([p.rows for p in pieces])))
-    covers = [p.cover for p in pieces if p.cover is not None]
-    if not covers:
-        return table.combine_chunks(), None, order
-    whole = Cover(*(np.concatenate([getattr(c, n) for c in covers]) for n in ("row", "cell", "share")))
-    return table.combine_chunks(), whole, order
