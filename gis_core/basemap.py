@@ -10,7 +10,7 @@ from typing import Any
 
 from gis_core.scene import MAX_TILE_ZOOM
 from gis_core.spec import Layer
-from gis_core.style import UNKNOWN_COLOUR, Boundary, By, Colour, Ground, Street
+from gis_core.style import LABELS, UNKNOWN_COLOUR, Boundary, By, Colour, Ground, Street
 
 Json = dict[str, Any]
 
@@ -90,7 +90,8 @@ def _names(layer: Layer) -> list[Json]:
                 "text-letter-spacing": 0.08,
                 "symbol-sort-key": ["get", level.key],
             }
-            return [_drawn(layer, "label", _ink("#8fb0de"), layout) | {"maxzoom": 14}]
+            names = _drawn(layer, "label", _ink("#8fb0de"), layout)
+            return [names | {"source-layer": layer.name + LABELS, "maxzoom": 14}]
         case _:
             return []
 

@@ -11,6 +11,8 @@ if TYPE_CHECKING:
     from gis_core.model import Codes
 
 UNKNOWN_COLOUR = "#8a93a5"
+LABELS = "_label"
+"""The ending of the part of a tile that holds one point a named area, where its name is written just once."""
 
 
 @dataclass(frozen=True)

@@ -16,6 +16,7 @@ from gis_core.access import Viewer, hidden, owned, visible
 from gis_core.errors import BadInput
 from gis_core.rows import as_text, bare, seen_from, spatial
 from gis_core.spec import Appears, Layer
+from gis_core.style import LABELS, Boundary
 
 EXTENT = 4096
 """Steps across a tile."""
@@ -29,13 +30,14 @@ _TOLERANCE_STEPS = 4
 _SMALLEST_AREA_STEPS = 8
 
 _BATCH = """
-SELECT n, (SELECT ST_AsMVT(f, {name}, {extent}, 'geom', 'id') FROM ({rows}) f)
+SELECT n, {parts}
 FROM (
   SELECT ST_TileEnvelope(z, x, y) AS frame, ST_TileEnvelope(z, x, y, margin => {margin}) AS reach,
          {width} / (1 << z) / {extent} AS step, n
   FROM unnest($1::int[], $2::int[], $3::int[]) WITH ORDINALITY AS asked(z, x, y, n) OFFSET 0
 ) AS tile
 """
+_PART = "(SELECT ST_AsMVT(f, '{name}', {extent}, 'geom', 'id') FROM ({rows}) f)"
 _WORLD_WIDTH_M = 40075016.685578488
 
 
@@ -108,13 +110,14 @@ def make_plan(layer: Layer, viewer: Viewer, z: int) -> TilePlan | None:
     unseen = hidden(layer, viewer)
     shown = [rows.c[name] for name in fields if name not in unseen]
     query = sa.select(rows.c.id, *shown, rows.c.simulated, geometry).where(*wanted)
-    text = _BATCH.format(
-        name=f"'{layer.name}'",
-        extent=EXTENT,
-        margin=BUFFER / EXTENT,
-        width=_WORLD_WIDTH_M,
-        rows=as_text(query),
-    )
+    parts = {layer.name: query}
+    if isinstance(layer.style, Boundary):
+        # An area is cut into many tiles, and a map would write its name into each.
+        anchor = spatial("ST_PointOnSurface", shape)
+        spot = spatial("ST_AsMVTGeom", anchor, frame, sa.literal(EXTENT), sa.literal(0), sa.true()).label("geom")
+        parts[layer.name + LABELS] = sa.select(rows.c.id, *shown, spot).where(*wanted, anchor.op("&&")(frame))
+    told = [_PART.format(name=name, extent=EXTENT, rows=as_text(part)) for name, part in parts.items()]
+    text = _BATCH.format(parts=" || ".join(told), extent=EXTENT, margin=BUFFER / EXTENT, width=_WORLD_WIDTH_M)
     scope = viewer.scope if owned(layer) else ""
     digest = hashlib.sha256(f"{scope}\n{text}".encode()).hexdigest()[:16]
     return TilePlan(layer.name, scope, text, digest)
