@@ -15,6 +15,8 @@ import pyarrow as pa
 from gis_core.values import Fault
 
 T = TypeVar("T")
+ROW: Final = "row"
+"""The name under which problems speak of a row as a whole."""
 _WAIT_S: Final = 0.2
 
 

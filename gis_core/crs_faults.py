@@ -199,7 +199,7 @@ def _readings(x: Floats, y: Floats, source: Source, city: Bounds | None) -> Iter
 
 def _elsewhere(x: Floats, y: Floats, source: Source, city: Bounds) -> Iterator[_Reading]:
     """The metric systems a file from this city could be in, when another was declared, or degrees."""
-    if not np.median(np.maximum(np.abs(x), np.abs(y)), axis=0) > _METRES_FROM:
+    if not (np.maximum(np.abs(x), np.abs(y)) > _METRES_FROM).any():
         return
     lon, lat = (city[0] + city[2]) / 2, (city[1] + city[3]) / 2
     names: list[str] = []

@@ -16,7 +16,7 @@ import shapely
 
 from gis_core import crs, values
 from gis_core.access import Viewer, owned
-from gis_core.batches import Batch
+from gis_core.batches import ROW, Batch
 from gis_core.columns import Plan, Target, accepted_names, fold
 from gis_core.copying import Cover, Run
 from gis_core.crs import Bounds
@@ -85,7 +85,8 @@ class Intake:
             if sum(len(p.rows) for p in gathered) >= RUN:
                 yield self._run(gathered)
                 gathered = []
-        self._placer.settle(self._open, self.tally, others=self.good > 0)
+        with np.errstate(all="ignore"):
+            self._placer.settle(self._open, self.tally, others=self.good > 0)
         for piece in self._open:
             self._admit(piece)
             gathered.append(piece)
@@ -127,26 +128,36 @@ class Intake:
                 self.rows += count
                 if self.rows > MOST_ROWS:
                     raise TooLarge(f"The file has more than {MOST_ROWS:,} rows; split it.")
-                waiting.append(pool.submit(self._piece, batch, rows))
+                waiting.append(pool.submit(self._quietly, batch, rows))
                 if len(waiting) > _THREADS:
                     yield from self._collect(*waiting.popleft().result())
             while waiting:
                 yield from self._collect(*waiting.popleft().result())
 
+    def _quietly(self, batch: Batch, rows: Rows) -> tuple[Piece, bool, int]:
+        """A batch read and checked. Coordinates that are no numbers are told as problems, not as warnings."""
+        with np.errstate(all="ignore"):
+            return self._piece(batch, rows)
+
     def _piece(self, batch: Batch, rows: Rows) -> tuple[Piece, bool, int]:
         """A batch read and checked; whether it lies where it should as declared, and how many vertices it has."""
         tally = Tally()
         bad = np.zeros(len(rows), bool)
+        unread = np.zeros(len(rows), bool)
         for name, fault in batch.faults:
             _tell(tally, fault, name, rows)
             bad |= fault.mask
+            if name == ROW:
+                unread |= fault.mask
         wkb = None
         if isinstance(batch.geometries, np.ndarray):
             geoms, bad = self._placer.usable(batch.geometries, rows, bad, tally)
         else:
             geoms, bad, wkb = self._placer.read(batch.geometries, rows, tally)
         bad |= self._strangers(batch.columns, rows, tally)
-        columns = {t.name: self._column(t, batch.columns, rows, bad, tally) for t in self.plan.written}
+        # Of a row that could not be read at all, no field is complained of.
+        told = np.where(unread, 0, rows)
+        columns = {t.name: self._column(t, batch.columns, told, bad, tally) for t in self.plan.written}
         if self._owner is not None and self._owner not in columns and self.viewer is not None:
             columns[self._owner] = values.constant(self.viewer.owner, len(rows), pa.string())
         piece = Piece(pa.record_batch(columns), rows, bad, geoms, tally, wkb)
@@ -278,7 +289,7 @@ class Intake:
 
 
 def _tell(tally: Tally, fault: values.Fault, name: str, rows: Rows) -> None:
-    at = np.flatnonzero(fault.mask)
+    at = np.flatnonzero(fault.mask & (rows > 0))
     if len(at):
         said = None if fault.values is None else fault.values.take(pa.array(at[:KEPT_PER_KIND])).to_pylist()
         tally.add(rows[at], name, fault.why, said, hint=fault.hint)

@@ -211,7 +211,8 @@ def sample_points(geometries: pa.Array | Geometries, most: int = 1_000) -> Float
     else:
         head = geometries.slice(0, most)
         safe = pc.if_else(pa.array(_strange(head, _kinds(head))), pa.scalar(None, head.type), head)
-        geoms = np.asarray(shapely.from_wkb(safe.to_numpy(zero_copy_only=False), on_invalid="ignore"))
+        with np.errstate(all="ignore"):
+            geoms = np.asarray(shapely.from_wkb(safe.to_numpy(zero_copy_only=False), on_invalid="ignore"))
     xy: Floats = shapely.get_coordinates(geoms)[:most]
     return xy[np.isfinite(xy).all(axis=1)]
 

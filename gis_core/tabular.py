@@ -21,7 +21,7 @@ import pyarrow.compute as pc
 import shapely
 
 from gis_core import values
-from gis_core.batches import Batch
+from gis_core.batches import ROW, Batch
 from gis_core.columns import Target, fold
 from gis_core.errors import BadInput, Unprocessable
 from gis_core.model import Field, Label
@@ -84,7 +84,7 @@ class Text:
         faults: list[tuple[str, values.Fault]] = []
         if uneven.any():
             counts = pa.array([len(line) for line in lines])
-            faults.append(("row", values.Fault(uneven, f"has not {width} columns as the header says", counts)))
+            faults.append((ROW, values.Fault(uneven, f"has not {width} columns as the header says", counts)))
             lines = [line if len(line) == width else [""] * width for line in lines]
         columns = [_column(column, uneven, faults) for column in zip(*lines, strict=True)]
         named = dict(zip(self.columns, columns, strict=True))
@@ -190,7 +190,7 @@ def _column(cells: Sequence[str], uneven: Any, faults: list[tuple[str, values.Fa
         return pa.array(cells, pa.string())
     except UnicodeEncodeError:  # lone surrogates, from UTF-16
         bad = np.array([_is_broken(cell) for cell in cells])
-        faults.append(("row", values.Fault(bad & ~uneven, "is not text in the file's encoding")))
+        faults.append((ROW, values.Fault(bad & ~uneven, "is not text in the file's encoding")))
         return pa.array(["" if broken else cell for cell, broken in zip(cells, bad, strict=True)], pa.string())
 
 
@@ -208,7 +208,9 @@ def _from_wkt(column: pa.Array) -> tuple[Any, pa.Array | None]:
         number = pc.struct_field(pc.extract_regex(text, _SRID), "srid")
         srids = pc.binary_join_element_wise("EPSG", number, ":")
         text = pc.replace_substring_regex(text, _SRID, "")
-    return np.asarray(shapely.from_wkt(text.to_numpy(zero_copy_only=False), on_invalid="ignore"), object), srids
+    with np.errstate(all="ignore"):
+        geometries = shapely.from_wkt(text.to_numpy(zero_copy_only=False), on_invalid="ignore")
+    return np.asarray(geometries, object), srids
 
 
 def _distinct(header: Sequence[str]) -> tuple[str, ...]:
