@@ -68,6 +68,8 @@ def parse(text: str, language: str = "cql2-text") -> Any:
             tree = cql2.parse_text(text).to_json()
     except (ValueError, cql2.ParseError, cql2.ValidationError, RecursionError) as error:
         raise BadFilter(f"the filter cannot be read: {_first_line(error)}") from error
+    if tree is None:
+        raise BadFilter("a filter is a condition that holds or not")
     _check_depth(tree)
     return tree
 

@@ -27,6 +27,8 @@ PARAMETERS: Final = (
     "number-matched", "properties", "sortby",
 )  # fmt: skip
 """Those of every collection; each column's name is one more."""
+LANGUAGES: Final = ("cql2-text", "cql2-json")
+"""How a filter may be written, the usual way first."""
 _MOST_SORT_KEYS: Final = 3
 _LONGEST_NUMBER: Final = 40
 _LARGEST_WHOLE: Final = 2**53
@@ -78,6 +80,9 @@ def read_query(
     given = _named_once(pairs, {*allowed}, own)
     if given.get("f", "json") not in _FORMATS:
         raise BadParameter(f"f: this is served as json (GeoJSON), not as {given['f'][:40]!r}")
+    language = given.get("filter-lang", LANGUAGES[0])
+    if language not in LANGUAGES:
+        raise BadParameter(f"filter-lang is {' or '.join(LANGUAGES)}, not {language[:40]!r}")
     start, end = read_interval(given["datetime"]) if "datetime" in given else (None, None)
     bbox_crs = find(given.get("bbox-crs", CRS84), metric_crs)
     sortby = _sort_keys(given["sortby"], own) if "sortby" in given else ()
@@ -87,7 +92,7 @@ def read_query(
         start=start,
         end=end,
         limit=_limit(given.get("limit")),
-        filter=parse(given["filter"], given.get("filter-lang", "cql2-text")) if "filter" in given else None,
+        filter=parse(given["filter"], language) if "filter" in given else None,
         filter_crs=find(given.get("filter-crs", CRS84), metric_crs),
         equals={name: _value(name, given[name], known[name]) for name in given if name in own and name not in allowed},
         sortby=sortby,

@@ -1,7 +1,8 @@
 """Vector tiles, fast: a few connections in the reader's role, one prepared statement, a cache by version.
 
     waiting   jobs by statement, in the order they came
-    lanes     the connections; a free one takes what waits for one statement, many small tiles or one large at a time
+    lanes     the connections; a free one takes its share of what waits for one statement: one tile while lanes are
+              free, many small ones at once when all are busy
     cache     tiles by statement (rights and owner are in it), version and address
 
 The same tile asked for twice at once is made once. When all who asked for a tile have gone, it is not made, or its
@@ -27,8 +28,8 @@ from gis_core.spec import Layer
 from gis_core.tile_lanes import Lane
 from gis_core.tile_plans import TilePlan, check_address, make_plan
 
-_LANES: Final = min(max(os.cpu_count() or 1, 2), 8)
-"""Connections. More than the cores only take time from each other; with two, one works while the other is read."""
+_LANES: Final = min(4 * (os.cpu_count() or 1), 16)
+"""Connections. More than the cores, since each waits for its own answer to be read, and other programs run as well."""
 _BATCH_S: Final = 0.02
 """About how long the tiles that one statement makes may take together."""
 _LARGEST_BATCH: Final = 24
@@ -81,6 +82,7 @@ class Tiles:
         self._by_digest: dict[str, TilePlan] = {}
         self._cost_s: dict[tuple[TilePlan, int], float] = {}
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
+        self._starting = 0
         self._open = False
         self.cache = ByteCache(cache_mb * 2**20)
 
@@ -169,11 +171,13 @@ class Tiles:
         """Set a free lane to work, if possible one that is bound to the plan's owner already."""
         lane = next((free for free in self._free if free.scope == plan.scope), self._free[-1])
         self._free.remove(lane)
+        self._starting += 1
         task = asyncio.get_running_loop().create_task(self._work(lane))
         self._tasks[lane] = task
 
     async def _work(self, lane: Lane) -> None:
         """Make what waits until nothing does."""
+        self._starting -= 1
         try:
             while jobs := self._take():
                 lane.jobs = jobs
@@ -201,7 +205,8 @@ class Tiles:
             plan, queue = self._waiting.popitem(last=False)
             jobs: list[Job] = []
             budget = _BATCH_S
-            while queue and len(jobs) < _LARGEST_BATCH and budget > 0:
+            share = min(-(-len(queue) // (1 + len(self._free) + self._starting)), _LARGEST_BATCH)
+            while queue and len(jobs) < share and budget > 0:
                 job = queue.popleft()
                 if job.wanted:
                     budget -= self._cost_s.get((plan, job.address[0]), _FIRST_GUESS_S)

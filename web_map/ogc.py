@@ -23,6 +23,7 @@ router = APIRouter(prefix="/ogc", tags=["OGC API"])
 
 _GEOJSON = "application/geo+json"
 _SCHEMA = "application/schema+json"
+_TOLD_AS_SCHEMA: dict[int | str, dict[str, Any]] = {200: {"content": {_SCHEMA: {}}, "description": "JSON Schema"}}
 _QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 _SCHEMA_REL = "http://www.opengis.net/def/rel/ogc/1.0/schema"
 _TILESETS = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector"
@@ -76,13 +77,13 @@ def collection(request: Request, city: TheCity, layer: AskedLayer) -> dict[str, 
     return _collection(root(request), city, layer)
 
 
-@router.get("/collections/{layer}/queryables")
+@router.get("/collections/{layer}/queryables", response_class=Response, responses=_TOLD_AS_SCHEMA)
 def queryables_of(request: Request, viewer: Asker, layer: AskedLayer) -> Response:
     """What the layer can be filtered by, as JSON Schema."""
     return _as_schema(queryables.schema(layer, viewer, str(request.url), queryables=True))
 
 
-@router.get("/collections/{layer}/schema")
+@router.get("/collections/{layer}/schema", response_class=Response, responses=_TOLD_AS_SCHEMA)
 def schema_of(request: Request, viewer: Asker, layer: AskedLayer) -> Response:
     """What a feature of the layer holds, as JSON Schema."""
     return _as_schema(queryables.schema(layer, viewer, str(request.url), queryables=False))

@@ -31,7 +31,7 @@ Answer = tuple[int, Headers, bytes]
 _PATH: Final = re.compile(r"/ogc/collections/([a-z_0-9]+)/tiles/WebMercatorQuad/(\d{1,2})/(\d{1,7})/(\d{1,7})")
 _PATIENCE_S: Final = 0.1
 """A tile that takes longer is watched: if the client leaves, the query is cancelled."""
-_WORTH_GZIP: Final = 16_384
+_WORTH_GZIP: Final = 4_096
 _LOOPBACK: Final = frozenset({"127.0.0.1", "::1", "testclient"})
 _ALWAYS: Final[Headers] = [
     # Each viewer may see other rows, and a row may change at any time: keep it, but ask each time.
