@@ -4,16 +4,16 @@ import type {Field} from './types';
 
 const LOCALE = {zh: 'zh-CN', en: 'en-GB'} as const;
 
-/** A number with thousands separators and no more digits than it deserves. */
+/** A number with no more digits than it deserves; four digits stand ungrouped, so that a year reads as one. */
 export function number(value: number): string {
   const size = Math.abs(value);
   const digits = Number.isInteger(value) || size >= 1000 ? 0 : size >= 100 ? 1 : size >= 1 ? 2 : 3;
-  return value.toLocaleString(LOCALE[language()], {maximumFractionDigits: digits});
+  return value.toLocaleString(LOCALE[language()], {maximumFractionDigits: digits, useGrouping: size >= 10_000});
 }
 
 /** A count short enough for a list: 62,000 is 6.2 万 in Chinese and 62k in English. */
 export function count(value: number): string {
-  if (value < 10_000) return value.toLocaleString(LOCALE[language()]);
+  if (value < 10_000) return number(value);
   return value.toLocaleString(LOCALE[language()], {notation: 'compact', maximumFractionDigits: 1});
 }
 

@@ -55,7 +55,7 @@ async function start(): Promise<void> {
   const scene = await curtain.until((why) => say('error.scene', {why}), async () => new Scene(await call<SceneJson>('/api/scenes/wall')));
   const style = await curtain.until((why) => say('error.style', {why}), () => readStyle(scene.json.mapStyle || '/api/styles/dark', factor()));
   if (scene.unknown.length) report('classes', () => say('error.unknownClass', {names: scene.unknown.join(', ')}));
-  if (store.get().hexagons === null) store.set({hexagons: firstChoice(catalogue)});
+  if (store.get().hexagons === null) store.set({hexagons: (scene.beginsWithHexagons && firstChoice(catalogue)) || false});
 
   let scheduled = 0;
   const redraw = (): void => {
@@ -78,7 +78,7 @@ async function start(): Promise<void> {
   });
 
   const wall = new WallMap(el('map'), style, firstCamera(store.get(), catalogue, scene, factor()), {
-    onClick: (info) => selection.pick(info, hexagons.answer?.values ?? []),
+    onClick: (info, beneath) => selection.pick(info, beneath, hexagons.answer?.values ?? []),
     onHover: (info: PickingInfo) => showTip(el('tip'), app, info),
     onBasemapError: (source, tile, why) => {
       if (tile) basemap.miss(source, tile);

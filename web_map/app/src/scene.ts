@@ -45,6 +45,11 @@ export class Scene {
     this.layers = layersOf(withHexagons(json));
   }
 
+  /** Whether the hexagons are shown before anybody has chosen. */
+  get beginsWithHexagons(): boolean {
+    return this.json.layers.some((layer) => layer.id === HEXAGONS && layer.visible !== false);
+  }
+
   /** Whether a layer of the catalogue is drawn by this scene. */
   draws(name: string): boolean {
     return this.layers.some((layer) => layer.id === name);

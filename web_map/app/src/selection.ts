@@ -33,8 +33,8 @@ export class Selection {
     private readonly onChange: () => void,
   ) {}
 
-  /** Takes what lies under a click: a feature of a layer, a hexagon, or nothing. */
-  pick(info: PickingInfo | null, values: readonly number[]): void {
+  /** Takes what lies under a click: a feature of a layer, a hexagon, else a feature of the basemap, or nothing. */
+  pick(info: PickingInfo | null, beneath: {source: string; id: number | string | undefined}[], values: readonly number[]): void {
     const layer = info?.layer?.root?.id ?? '';
     if (info && layer === HEXAGONS && info.index >= 0) {
       this.set({kind: 'cell', cell: String(info.object), value: values[info.index] ?? Number.NaN});
@@ -42,7 +42,9 @@ export class Selection {
     }
     const feature = info?.object as {id?: number | string; properties?: Record<string, unknown>} | undefined;
     if (!feature || !this.catalogue.layer(layer)) {
-      this.set(null);
+      const known = beneath.find(({source, id}) => id !== undefined && this.catalogue.layer(source));
+      if (known) void this.open(known.source, String(known.id));
+      else this.set(null);
       return;
     }
     const id = feature.id ?? (feature.properties?.id as number | undefined);

@@ -60,8 +60,8 @@ export class UndergroundLayer extends TileLayer<Stretch[], UndergroundProps> {
   override renderSubLayers(props: TileLayerProps<Stretch[]> & {id: string; data: Stretch[]}): Layer[] {
     const own = this.props;
     const depths = {startDepth: own.startDepth, endDepth: own.endDepth, exaggeration: own.exaggeration, lifted: own.lifted};
-    // Pipes are seen through the ground and through what stands on it.
-    const parameters = {depthCompare: 'always', depthWriteEnabled: false} as const;
+    // Below the ground pipes are seen through it and through what stands on it; on the plan buildings hide them.
+    const parameters = {depthCompare: own.lifted ? 'always' : 'less-equal', depthWriteEnabled: false} as const;
     const placed = {getPath: [own.lifted, own.exaggeration, own.startDepth, own.endDepth]};
     const pipes = new PathLayer<Stretch>(props as never, {
       id: `${props.id}-pipes`,

@@ -13,8 +13,8 @@ const PICK_PX = 5;
 const calm = matchMedia('(prefers-reduced-motion: reduce)');
 
 export interface Handlers {
-  /** What lies under a click, or null. */
-  onClick: (info: PickingInfo | null) => void;
+  /** What lies under a click: of the scene, or null, and of the basemap, the uppermost first. */
+  onClick: (info: PickingInfo | null, beneath: {source: string; id: number | string | undefined}[]) => void;
   onHover: (info: PickingInfo) => void;
   onError: (layer: string | null, error: unknown) => void;
   /** A tile of the basemap could not be had: which source, and why in words. */
@@ -61,7 +61,10 @@ export class WallMap {
       onError: (error: Error, layer?: Layer) => handlers.onError(layer?.root?.id ?? null, error),
     });
     // MapLibre's own click: deck.gl's is lost where a slow graphics card makes the press last longer than a tap.
-    this.map.on('click', ({point}) => handlers.onClick(this.overlay.pickObject({x: point.x, y: point.y, radius: PICK_PX})));
+    this.map.on('click', ({point: {x, y}}) => {
+      const beneath = this.map.queryRenderedFeatures([[x - PICK_PX, y - PICK_PX], [x + PICK_PX, y + PICK_PX]]);
+      handlers.onClick(this.overlay.pickObject({x, y, radius: PICK_PX}), beneath.map(({source, id}) => ({source, id})));
+    });
     this.map.on('error', (event) => this.basemapError(event as never));
     this.map.on('data', (event) => {
       const {dataType, tile, sourceId} = event as {dataType?: string; tile?: unknown; sourceId?: string};
