@@ -73,8 +73,9 @@ def underpasses(roads: gpd.GeoDataFrame, metric_crs: str) -> Floats:
     ends = roads[["from_node", "to_node"]].astype(str).to_numpy()
     meets = (ends[great[a]][:, :, None] == ends[lesser[b]][:, None, :]).any(axis=(1, 2))
     crossings = shapely.intersection(lines[great[a[~meets]]], lines[lesser[b[~meets]]])
-    tunnels = roads["tunnel"].to_numpy(bool) & (rank <= 6)  # noqa: PLR2004
-    places = np.concatenate([shapely.point_on_surface(crossings), shapely.line_interpolate_point(lines[tunnels], 0.5)])
+    tunnels = lines[roads["tunnel"].to_numpy(bool) & (rank <= 6)]  # noqa: PLR2004
+    below = shapely.line_interpolate_point(tunnels, 0.5, normalized=True)
+    places = np.concatenate([shapely.point_on_surface(crossings), below])
     xy = shapely.get_coordinates(places)
     group = cluster(xy, _APART_M / 2)
     _, first = np.unique(group, return_index=True)

@@ -190,7 +190,7 @@ def _densest(lines: npt.NDArray[np.object_], length: Floats) -> Any:
     np.add.at(total, (column, row), length)
     x, y = np.unravel_index(int(total.argmax()), total.shape)
     reach = 0
-    while True:
+    while reach < max(total.shape):
         held = total[max(x - reach - 1, 0) : x + reach + 2, max(y - reach - 1, 0) : y + reach + 2].sum()
         if held > _MOST_STREET_M:
             break
