@@ -2,20 +2,31 @@
 
 from __future__ import annotations
 
+import os
+import shutil
+import signal
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from threading import Thread
 from typing import Any
 
 import geopandas as gpd
 import numpy as np
+import psycopg
 import pytest
 import shapely
 import sqlalchemy as sa
 
 from gis_core.access import Role, Viewer
+from gis_core.cluster import Cluster
 from gis_core.copying import WORTH_REBUILDING
 from gis_core.database import Database
-from gis_core.errors import Forbidden, Unprocessable
+from gis_core.errors import Forbidden, Unavailable, Unprocessable
 from gis_core.ingest import Mode, Source, ingest_frame
 from gis_core.spec import Layer
+from scripts import schema
 
 SOURCE = Source("survey", licence="CC0", simulated=True)
 
@@ -160,6 +171,60 @@ def test_a_missing_required_column_is_said_with_the_names_it_may_have(
     (problem,) = refusal.value.problems
     assert (problem.row, problem.field) == (None, "diameter_mm")
     assert "管径" in problem.why
+
+
+def test_two_loads_of_the_same_rows_at_once_end_well(database: Database, all_layers: dict[str, Layer]) -> None:
+    frame = pipes(WORTH_REBUILDING)
+    with ThreadPoolExecutor(2) as pool:
+        loads = [pool.submit(ingest_frame, database, all_layers["pipe_segments"], frame, source=SOURCE) for _ in "ab"]
+        assert [load.result().stored for load in loads] == [WORTH_REBUILDING] * 2
+    (shares,) = rows(database, "SELECT count(DISTINCT feature_id), sum(share::float8) FROM pipe_segments_cells")
+    assert shares[0] == WORTH_REBUILDING
+    assert shares[1] == pytest.approx(WORTH_REBUILDING, rel=1e-6)
+
+
+def test_a_server_killed_in_the_middle_leaves_what_stood_before(
+    all_layers: dict[str, Layer],
+) -> None:
+    home = Path(tempfile.mkdtemp(prefix="chengtu-test-"))
+    home.chmod(0o755)
+    cluster = Cluster(home / "postgres")
+    cluster.start()
+    cluster.create_database("city")
+    city = Database(cluster.url("city"), pool_size=2)
+    try:
+        schema.upgrade(city)
+        cameras = gpd.GeoDataFrame(
+            {"code": ["a"], "name": ["A"]}, geometry=shapely.points([[116, 39]]), crs="EPSG:4326"
+        )
+        assert ingest_frame(city, all_layers["cameras"], cameras, source=SOURCE).stored == 1
+        killer = Thread(target=_kill_when_copying, args=(cluster,))
+        killer.start()
+        with pytest.raises(Unavailable):
+            ingest_frame(city, all_layers["pipe_segments"], pipes(300_000), source=SOURCE)
+        killer.join()
+        city.close()
+        assert cluster.ensure()
+        assert rows(city, "SELECT count(*) FROM pipe_segments") == [(0,)]
+        assert rows(city, "SELECT count(*) FROM pipe_segments_cells") == [(0,)]
+        assert rows(city, "SELECT code FROM cameras") == [("a",)]
+        assert rows(city, "SELECT layer, stored FROM dataset") == [("cameras", 1)]
+        again = ingest_frame(city, all_layers["pipe_segments"], pipes(WORTH_REBUILDING), source=SOURCE)
+        assert again.stored == WORTH_REBUILDING
+    finally:
+        city.close()
+        cluster.stop()
+        shutil.rmtree(home, ignore_errors=True)
+
+
+def _kill_when_copying(cluster: Cluster) -> None:
+    """Kill the server the hard way as soon as rows come in."""
+    question = "SELECT count(*) FROM pg_stat_progress_copy WHERE tuples_processed > 10000"
+    deadline = time.monotonic() + 120
+    with psycopg.connect(cluster.url("city"), autocommit=True) as connection:
+        while connection.execute(question).fetchone() == (0,) and time.monotonic() < deadline:
+            pass
+    os.kill(int((cluster.place / "data" / "postmaster.pid").read_text().split()[0]), signal.SIGKILL)
 
 
 def test_areas_and_points_are_stored_too(database: Database, all_layers: dict[str, Layer]) -> None:
