@@ -26,11 +26,12 @@ from gis_core.access import PUBLIC, Viewer, hidden, may_read, require
 from gis_core.features import conditions
 from gis_core.queries import Query
 from gis_core.records import Dataset
-from gis_core.rows import bare, spatial
+from gis_core.rows import answered, bare, spatial
 from gis_core.spec import Layer
 
 _BLOCK: Final = 20_000
-_TIMEOUT_S: Final = 600
+LIMIT_S: Final = 600.0
+"""The longest that reading may take: a million rows are some seconds, a slow disk has time."""
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 """A cell that begins so is run as a formula by spreadsheet programs (OWASP, CSV injection)."""
 _COMMENT: Final = "Chengtu 城图"
@@ -81,37 +82,37 @@ def export(
 
     Raises:
         Forbidden: the viewer may not see or not export the layer.
-        BadInput: the filter asks for what is not there.
+        BadInput: the filter asks for what is not there, or cannot be computed.
+        Unavailable: it took too long.
 
     """
     may_export(layer, viewer)
     rows, wanted = conditions(layer, viewer, query)
     unseen = hidden(layer, viewer)
     names = [name for name in layer.fields if name not in unseen]
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{_TIMEOUT_S}s'")
     counts = sa.select(sa.func.count(), sa.func.count().filter(rows.c.simulated)).select_from(rows).where(*wanted)
-    total, simulated = connection.execute(counts).one()
     schema = _schema(layer, names)
     source = sa.select(Dataset.title).where(Dataset.id == rows.c.dataset_id).scalar_subquery()
     columns = [_column(rows, layer, name) for name in names]
     chosen = sa.select(
         rows.c.id, *columns, source, rows.c.simulated, rows.c.updated_at, spatial("ST_AsBinary", bare(rows.c.geom))
     )
-    found = connection.execution_options(stream_results=True, yield_per=_BLOCK).execute(
-        chosen.select_from(rows).where(*wanted).order_by(rows.c.id)
-    )
+    chosen = chosen.select_from(rows).where(*wanted).order_by(rows.c.id)
+    path = folder / f"export{kind.suffix}"
+    with answered():
+        total, simulated = connection.execute(counts).one()
+        found = connection.execution_options(stream_results=True, yield_per=_BLOCK).execute(chosen)
+        told = {
+            "layer": layer.name,
+            "title": f"{layer.title.zh} {layer.title.en}",
+            "rows": total,
+            "simulated_rows": simulated,
+            "note": f"{simulated} of {total} rows are simulated (模拟数据)" if simulated else "no row is simulated",
+            "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
+        }
+        _WRITERS[kind](path, layer, schema, _blocks(found, schema), told)
     stamp = datetime.now(UTC).strftime("%Y%m%d")
     name = f"{layer.name}_{stamp}{'_simulated' if total and simulated == total else ''}{kind.suffix}"
-    told = {
-        "layer": layer.name,
-        "title": f"{layer.title.zh} {layer.title.en}",
-        "rows": total,
-        "simulated_rows": simulated,
-        "note": f"{simulated} of {total} rows are simulated (模拟数据)" if simulated else "no row is simulated",
-        "exported_at": datetime.now(UTC).isoformat(timespec="seconds"),
-    }
-    path = folder / f"export{kind.suffix}"
-    _WRITERS[kind](path, layer, schema, _blocks(found, schema), told)
     return Exported(path, name, total, simulated)
 
 

@@ -48,8 +48,6 @@ def page(connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query) 
     Raises:
         Forbidden: the viewer may not see the layer.
         BadInput: the filter asks for what is not there, or cannot be computed.
-        Unavailable: it took too long.
-
     """
     rows = visible(layer, viewer)
     wanted = _conditions(rows, layer, viewer, query)
@@ -62,7 +60,7 @@ def page(connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query) 
         chosen = chosen.where(_after(keys, [descending for _, descending in order], query.after))
     for key, (_, descending) in zip(keys, order, strict=True):
         chosen = chosen.order_by(key.desc().nulls_last() if descending else key.asc().nulls_last())
-    with answered(connection):
+    with answered():
         found = connection.execute(chosen.where(*wanted).limit(query.limit + 1)).all()
         more = len(found) > query.limit
         matched = None

@@ -66,7 +66,9 @@ def parse(text: str, language: str = "cql2-text") -> Any:
         else:
             _check_text(text)
             tree = cql2.parse_text(text).to_json()
-    except (ValueError, cql2.ParseError, cql2.ValidationError, RecursionError) as error:
+    except (KeyboardInterrupt, SystemExit):
+        raise
+    except BaseException as error:  # the package has errors of its own, a bare Exception, and panics, which are neither
         raise BadFilter(f"the filter cannot be read: {_first_line(error)}") from error
     if tree is None:
         raise BadFilter("a filter is a condition that holds or not")

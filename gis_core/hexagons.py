@@ -98,7 +98,7 @@ def aggregate(
     query = _grouped(rows, layer, measure, resolution)
     if bounds is not None:
         query = query.where(touches_box(bare(rows.c.geom), shapely.box(*_widened(bounds, resolution))))
-    with answered(connection):
+    with answered():
         found = connection.execute(query).all()
     cells = np.array([row[0] for row in found], dtype=np.int64)
     values = np.array([np.nan if row[1] is None else row[1] for row in found], dtype=np.float64)

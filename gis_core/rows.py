@@ -4,17 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any, Final
+from typing import Any
 
 import sqlalchemy as sa
 from sqlalchemy.dialects import postgresql
 from sqlalchemy.sql import visitors
 
-from gis_core.errors import BadInput, Unavailable
-
-TIMEOUT_S: Final = 20
-"""The longest that one question of a viewer may keep the database busy."""
-_QUERY_CANCELED: Final = "57014"
+from gis_core.errors import BadInput
 
 _DIALECT = postgresql.dialect(paramstyle="numeric_dollar")  # type: ignore[no-untyped-call]
 
@@ -49,14 +45,9 @@ def as_text(statement: sa.Select[Any]) -> str:
 
 
 @contextmanager
-def answered(connection: sa.Connection) -> Iterator[None]:
-    """Bound the time, and say in words what the database could not compute: a strange filter is no fault of ours."""
-    connection.exec_driver_sql(f"SET LOCAL statement_timeout = '{TIMEOUT_S}s'")
+def answered() -> Iterator[None]:
+    """Say in words what the database could not compute: a strange filter is no fault of ours. Raises BadInput."""
     try:
         yield
     except (sa.exc.DataError, sa.exc.InternalError) as error:
         raise BadInput(f"the filter cannot be computed: {str(error.orig).splitlines()[0]}") from error
-    except sa.exc.OperationalError as error:
-        if getattr(error.orig, "sqlstate", None) == _QUERY_CANCELED:
-            raise Unavailable(f"this took longer than {TIMEOUT_S} s; ask for less, or with a bbox") from error
-        raise

@@ -11,7 +11,7 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from gis_core.export import Format, export, may_export
+from gis_core.export import LIMIT_S, Format, export, may_export
 from gis_core.queries import read_query
 from web_map.asking import AskedLayer, Asker, TheCity
 
@@ -36,7 +36,7 @@ def export_layer(
     query = read_query(pairs, layer, viewer, city.facts.get("metric_crs"), allowed=_OURS)
     folder = Path(tempfile.mkdtemp(prefix="chengtu-export-"))
     try:
-        with city.database.reading(viewer) as connection:
+        with city.database.reading(viewer, limit_s=LIMIT_S) as connection:
             made = export(connection, layer, viewer, query, format, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
