@@ -12,7 +12,7 @@ import psycopg
 import sqlalchemy as sa
 
 from gis_core.access import READER
-from gis_core.errors import Unavailable
+from gis_core.errors import BadInput, Unavailable
 
 if TYPE_CHECKING:
     from gis_core.access import Viewer
@@ -44,6 +44,7 @@ class Database:
 
         Raises:
             Unavailable: the database is down or full, or a statement took longer than `limit_s`.
+            BadInput: a text given to a statement is none that PostgreSQL knows.
         """
         with _spoken(), self.engine.connect() as connection, connection.begin():
             limit = f"{limit_s:.3f}s"
@@ -56,6 +57,7 @@ class Database:
 
         Raises:
             Unavailable: the database is down or full.
+            BadInput: a text given to a statement is none that PostgreSQL knows.
         """
         with _spoken(), self.engine.begin() as connection:
             yield connection
@@ -110,12 +112,16 @@ def _spoken() -> Iterator[None]:
     """What the server or the pool could not do, in words without its address."""
     try:
         yield
+    except UnicodeEncodeError as error:
+        raise BadInput("a text holds half of a surrogate pair, which is no character") from error
     except (sa.exc.DBAPIError, psycopg.OperationalError) as error:
         cause = error.orig if isinstance(error, sa.exc.DBAPIError) else error
         if isinstance(cause, psycopg.errors.QueryCanceled):
             raise Unavailable("the question took too long to answer; ask for less at once") from error
         if isinstance(cause, _AWAY):
             raise Unavailable("the database does not answer now") from error
+        if isinstance(cause, psycopg.DataError) and cause.sqlstate is None and "NUL" in str(cause):
+            raise BadInput("a text holds the character NUL, which cannot be stored or looked for") from error
         raise
     except sa.exc.TimeoutError as error:
         raise Unavailable("too many questions are asked of the database at once") from error

@@ -43,7 +43,7 @@ def catalog(city: TheCity, viewer: Asker) -> dict[str, Any]:
 def search(
     city: TheCity,
     viewer: Asker,
-    q: Annotated[str, Query(min_length=1, max_length=80, description="part of a name or code")],
+    q: Annotated[str, Query(min_length=1, max_length=80, pattern=r"^[^\x00]*$", description="part of a name or code")],
     limit: Annotated[int, Query(ge=1, le=50)] = 10,
 ) -> dict[str, Any]:
     """Features whose name or code contains the text."""

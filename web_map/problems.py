@@ -13,6 +13,7 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from starlette.exceptions import HTTPException
 from starlette.requests import ClientDisconnect
+from starlette.routing import Match
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from gis_core.access import PUBLIC
@@ -106,11 +107,18 @@ class Unexpected:
             await self._app(scope, receive, send)
             return
         began = False
+        plain: Message | None = None
 
         async def noted(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
+            nonlocal began, plain
+            if not began and _is_plain_refusal(message):
+                plain = message
+            elif plain is not None and not began:
+                began = True
+                await _retold(plain, message.get("body", b""), scope["path"])(scope, receive, send)
+            elif plain is None:
+                began = True
+                await send(message)
 
         try:
             await self._app(scope, receive, noted)
@@ -138,6 +146,8 @@ async def _handle(request: Request, error: Exception) -> Response:
         told = answer(error, path)
     elif isinstance(error, HTTPException):
         told = _plain(error, path)
+        if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+            told.headers["Allow"] = ", ".join(_methods(request))
     else:
         raise error
     if isinstance(request, WebSocket):
@@ -154,6 +164,25 @@ def _wrong_request(error: RequestValidationError) -> BadInput:
     return (Unprocessable if is_read else BadInput)(words, problems=problems)
 
 
+def _is_plain_refusal(message: Message) -> bool:
+    """Whether an answer begins that refuses in plain text, as the framework's file answers do (a wrong range)."""
+    return (
+        message["type"] == "http.response.start"
+        and message["status"] >= HTTPStatus.BAD_REQUEST
+        and any(name == b"content-type" and value.startswith(b"text/plain") for name, value in message["headers"])
+    )
+
+
+def _retold(begun: Message, body: bytes, path: str) -> JSONResponse:
+    """Such an answer as a problem, with its other headers."""
+    kept = {name.decode(): value.decode("latin-1") for name, value in begun["headers"] if name not in _OF_THE_BODY}
+    error = HTTPException(begun["status"], body.decode(errors="replace") or None, kept)
+    return _plain(error, path)
+
+
+_OF_THE_BODY: Final = (b"content-type", b"content-length", b"etag", b"last-modified")
+
+
 def _plain(error: HTTPException, path: str) -> JSONResponse:
     """What the framework itself refuses: no such path, no such method."""
     phrase = HTTPStatus(error.status_code).phrase
@@ -164,6 +193,16 @@ def _plain(error: HTTPException, path: str) -> JSONResponse:
     told = _problem(error.status_code, slug, title, detail, path, {})
     told.headers.update(error.headers or {})
     return told
+
+
+def _methods(request: Request) -> list[str]:
+    """Which methods this path takes. The router names those of one route only, and a path may have several."""
+    routes = request.app.routes
+    return [
+        method
+        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
+    ]
 
 
 def _problem(status: int, slug: str, title: str, detail: str, path: str, more: Mapping[str, Any]) -> JSONResponse:
