@@ -181,3 +181,20 @@ def test_a_file_that_is_no_extract_is_refused(tmp_path: Path) -> None:
     empty.write_text('<osm version="0.6"></osm>', encoding="utf-8")
     with pytest.raises(ExtractUnreadable):
         facts_of(empty)
+
+
+def test_daxing_takes_its_streets_from_an_extract(
+    village: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PIP_NO_INDEX", "1")
+    text = village.read_text(encoding="utf-8")
+    moved = tmp_path / "beijing.osm"
+    moved.write_text(text.replace('lon="24.9', 'lon="116.4').replace('lat="60.1', 'lat="39.7'), encoding="utf-8")
+    pack = open_pack("daxing", home=tmp_path, osm=moved)
+    pieces = list(pack.pieces())
+    assert [piece.layer for piece in pieces].count("admin_areas") == 1
+    streets = next(piece for piece in pieces if piece.layer == "roads")
+    assert "Mannerheimintie" in set(streets.frame["name"])
+    cells = next(piece for piece in pieces if piece.layer == "grid_cells").frame
+    assert cells["code"].str.startswith("110115001").all()
+    assert not any("--osm" in line for line in pack.missing)
