@@ -29,6 +29,7 @@ _BATCH: Final = 65_536
 _STAGED: Final = "arriving"
 _STAGED_COVER: Final = "arriving_cells"
 _BUILD_MEMORY: Final = "256MB"
+_LONGEST_WAIT: Final = "300s"
 _ANALYZE: Final = "ANALYZE {}"
 _CONSTANT: Final = {bool: pa.bool_(), int: pa.int32(), str: pa.string()}
 
@@ -57,6 +58,16 @@ class Run:
         for start in range(0, len(self.order), _BATCH):
             part = self.table.take(pa.array(self.order[start : start + _BATCH])).combine_chunks()
             yield pa.record_batch({name: part.column(name).chunk(0) for name in part.column_names})
+
+
+def begin(connection: sa.Connection, layer: Layer) -> None:
+    """Wait until no other load of the layer runs; the first thing to do in a load's transaction.
+
+    Two loads that have both touched the table would wait for each other when one of them needs it for itself.
+    """
+    connection.exec_driver_sql(f"SET LOCAL lock_timeout = '{_LONGEST_WAIT}'")
+    order = sa.text("SELECT pg_advisory_xact_lock(hashtext('chengtu.ingest'), hashtext(:layer))")
+    connection.execute(order, {"layer": layer.name})
 
 
 def claim(connection: sa.Connection, layer: Layer) -> bool:
@@ -96,9 +107,11 @@ class Filling:
         self._table: Any = layer.model.__table__
         self._cover = layer.model.cover
         tables = [self._table] if self._cover is None else [self._table, self._cover]
+        names = ", ".join(_quoted(connection, t) for t in tables)
+        connection.exec_driver_sql(f"LOCK TABLE {names} IN ACCESS EXCLUSIVE MODE")
         connection.exec_driver_sql(f"SET LOCAL maintenance_work_mem = '{_BUILD_MEMORY}'")
         self._rebuilt = [statement for t in reversed(tables) for statement in _strip(connection, t)]
-        connection.exec_driver_sql(f"TRUNCATE {', '.join(_quoted(connection, t) for t in tables)}")
+        connection.exec_driver_sql(f"TRUNCATE {names}")
         name = {"t": _quoted(connection, self._table)}
         self._sequence = connection.scalar(sa.text("SELECT pg_get_serial_sequence(:t, 'id')"), name)
         self._first: int = connection.scalar(sa.text("SELECT nextval(:s)"), {"s": self._sequence})

@@ -193,6 +193,7 @@ def _store(
         intake.finish()
     else:
         with database.writing() as connection:
+            copying.begin(connection, intake.layer)
             dataset_id = _open_dataset(connection, intake, source)
             constant = {"dataset_id": dataset_id, "simulated": source.simulated}
             stored = _put(connection, intake, runs, constant, strict=strict, dry_run=dry_run)
