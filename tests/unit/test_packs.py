@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import struct
+import subprocess
 import sys
 import zipfile
 from pathlib import Path
@@ -208,3 +209,26 @@ def test_district_outlines_are_read_from_their_binary_form() -> None:
     for broken, position in ((data, 2), (data, 9), (data[:40], 0), (b"", 0)):
         with pytest.raises(OutlineUnreadable):
             read_outline(broken, position)
+
+
+def test_the_city_toml_that_the_documentation_shows_is_read(tmp_path: Path) -> None:
+    text = (Path(sys.modules["data"].__path__[0]) / "SOURCES.md").read_text(encoding="utf-8")
+    path = tmp_path / "city.toml"
+    path.write_text(text.split("```toml\n")[1].split("```")[0], encoding="utf-8")
+    facts = read_facts(path)
+    assert facts.simulate
+    assert facts.ground is not None
+    assert facts.ground.low == ((116.2, 39.4), (116.8, 39.4))
+    assert facts.origins["cameras"].datum == "GCJ-02"
+    assert facts.county == "110115"
+
+
+def test_opening_a_pack_does_not_wait_for_the_libraries_that_read_it(tmp_path: Path) -> None:
+    asked = (
+        "import sys; from pathlib import Path; from data.packs import open_pack; "
+        f"open_pack('coquimbo', home=Path({str(tmp_path)!r})); "
+        "print([m for m in ('geopandas', 'osmium', 'osmnx', 'rasterio', 'pandas') if m in sys.modules])"
+    )
+    root = Path(sys.modules["data"].__path__[0]).parent
+    done = subprocess.run([sys.executable, "-c", asked], cwd=root, capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "[]"
