@@ -66,37 +66,41 @@ CHENGTU = (sys.executable, "-c", "from scripts.cli import main; main()")
 def start(home: Path, *arguments: str) -> Service:
     """Start the service and wait until it says that it is ready."""
     command = [*CHENGTU, "serve", "--port", "0", "--home", str(home), *arguments]
-    process = subprocess.Popen(
-        command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, cwd=ROOT, start_new_session=True
-    )
-    said: list[str] = []
-    assert process.stderr is not None
-    threading.Thread(target=lambda: said.extend(process.stderr or ()), daemon=True).start()
+    home.mkdir(parents=True, exist_ok=True)
+    log = home / "serve.log"
+    with log.open("w") as said:
+        process = subprocess.Popen(
+            command, stdout=subprocess.PIPE, stderr=said, text=True, cwd=ROOT, start_new_session=True
+        )
     watchdog = threading.Timer(READY_S, process.kill)
     watchdog.start()
     assert process.stdout is not None
-    for line in process.stdout:
-        if line.startswith("ready "):
-            watchdog.cancel()
-            return Service(process, line.split(maxsplit=1)[1].strip(), home, arguments)
+    ready = next((line for line in process.stdout if line.startswith("ready ")), None)
     watchdog.cancel()
-    raise AssertionError("the service ended before it was ready:\n" + "".join(said[-40:]))
+    if ready is None:
+        process.wait()
+        process.stdout.close()
+        raise AssertionError("the service ended before it was ready:\n" + log.read_text()[-4000:])
+    return Service(process, ready.split(maxsplit=1)[1].strip(), home, arguments)
 
 
 def stop(service: Service) -> int:
     """Ask the service to stop and wait until it has."""
     service.process.send_signal(signal.SIGTERM)
-    return service.process.wait(timeout=60)
+    ended = service.process.wait(timeout=60)
+    assert service.process.stdout is not None
+    service.process.stdout.close()
+    return ended
 
 
 @pytest.fixture(scope="session")
 def home() -> Iterator[Path]:
-    """A home folder for the whole browser session; wheels fetched by an earlier run are taken over."""
+    """A home folder for the whole browser session; fetched wheels are kept for the next one."""
     kept = ROOT / "var" / "wheels"
     with tempfile.TemporaryDirectory(prefix="chengtu-e2e-", ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)
-        if kept.is_dir():
-            (Path(folder) / "wheels").symlink_to(kept)
+        kept.mkdir(parents=True, exist_ok=True)
+        (Path(folder) / "wheels").symlink_to(kept)
         yield Path(folder)
 
 

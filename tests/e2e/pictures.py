@@ -20,7 +20,7 @@ def settle(page: Page) -> None:
 
 
 def take(city: str, views: dict[str, tuple[str, ...]]) -> None:
-    """Serve a city and take one picture a view; a view is the controls to press, by test id, after the first drawing."""
+    """Serve a city and take one picture a view: the controls to press, by test id, once the first view is drawn."""
     kept = ROOT / "var"
     with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as folder:
         Path(folder).chmod(0o755)

@@ -1,6 +1,6 @@
 """The packs with their real data: counts that the sources state, layers that take every row, cities that hold together.
 
-The wheels with the open data are looked for where `scripts/run` puts them; without them these tests are skipped.
+The wheels with the open data are kept where `scripts/run` puts them, and fetched there the first time.
 """
 
 from __future__ import annotations
@@ -18,8 +18,6 @@ import shapely
 
 import layers
 from data.packs import Piece, open_pack
-from data.packs.city import read_facts
-from data.wheels import locate
 from gis_core import crs
 from gis_core.database import Database
 from gis_core.ingest import Mode, Source, ingest_frame
@@ -35,11 +33,7 @@ GRAVITY = ("storm", "sewage", "combined")
 def pieces_of(
     city: str, data: Path | None = None, osm: Path | None = None
 ) -> tuple[tuple[Piece, ...], tuple[str, ...]]:
-    """Every piece of a pack, and what it says is missing; skips where its wheel is not here."""
-    if city:
-        for origin in read_facts(PACKS / city / "city.toml").origins.values():
-            if origin.wheel and locate(origin.wheel, [HOME / "wheels"]) is None:
-                pytest.skip(f"the data wheel {origin.wheel.requirement} is not in {HOME / 'wheels'}: start {city} once")
+    """Every piece of a pack, and what it says is missing."""
     pack = open_pack(city, home=HOME, data=data, osm=osm)
     pieces = tuple(pack.pieces())
     assert len(pieces) == pack.steps or not city, "the progress bar ends where it should"
