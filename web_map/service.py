@@ -62,6 +62,8 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
         docs_url=None,
         redoc_url=None,
         responses=problems.RESPONSES,
+        # Nothing is sent to another host, whatever the environment says; and asking each time costs each tile.
+        telemetry={"tracing": False, "metrics": False, "logs": False},
     )
     app.state.city = city
     app.state.metrics = metrics.Book()
