@@ -13,8 +13,10 @@ const ACROSS_M = [2_220_000, 838_000, 316_000, 119_600, 45_200, 17_085, 6_457, 2
 const FINEST = {points: 11, others: 10};
 const COARSEST = 4;
 const SMALLEST_PX = 30;
-/** How opaque cells are: flat ones let the streets through, columns stand solid. */
-export const ALPHA = {flat: 125, extruded: 225};
+/** How opaque a cell of a class is, 0..255: flat ones let the streets through, low values most; columns stand solid. */
+export function alphaOf(index: number, {colours}: Classes, extruded: boolean): number {
+  return extruded ? 225 : Math.round(105 + (65 * index) / Math.max(1, colours.length - 1));
+}
 
 export interface Classes {
   /** Edges from the least to the greatest value: one more than there are classes. */
@@ -103,12 +105,14 @@ export class HexagonView {
     const {answer, classes} = this;
     if (!state.hexagons || !answer || !classes || !answer.cells.length) return null;
     const {extruded} = state.hexagons;
-    const alpha = extruded ? ALPHA.extruded : ALPHA.flat;
     const most = Math.max(Math.abs(answer.max ?? 0), 1e-9);
     return {
       data: answer.cells,
       getHexagon: (cell: string) => cell,
-      getFillColor: (_: string, {index}: {index: number}) => [...classes.colours[classOf(answer.values[index]!, classes)]!, alpha],
+      getFillColor: (_: string, {index}: {index: number}) => {
+        const rank = classOf(answer.values[index]!, classes);
+        return [...classes.colours[rank]!, alphaOf(rank, classes, extruded)];
+      },
       getElevation: (_: string, {index}: {index: number}) => Math.max(0, answer.values[index]! / most),
       elevationScale: cellWidth(answer.resolution) * 3,
       extruded,
@@ -119,7 +123,7 @@ export class HexagonView {
       pickable: true,
       autoHighlight: true,
       highlightColor: [255, 255, 255, 90],
-      updateTriggers: {getFillColor: alpha},
+      updateTriggers: {getFillColor: extruded},
     };
   }
 

@@ -20,6 +20,7 @@ const STRINGS = {
   'layer.licence': ['许可', 'Licence'],
   'layer.count': ['要素 {n}', '{n} features'],
   'layer.updated': ['更新于 {age}', 'Updated {age}'],
+  'layer.empty': ['本市暂无数据', 'No data in this city'],
   'layer.noDate': ['更新时间未知', 'Age unknown'],
   'layer.simulatedShare': ['其中模拟 {n}', '{n} simulated'],
   'legend.show': ['显示类别 {name}', 'Show class {name}'],

@@ -38,6 +38,12 @@ declare global {
   }
 }
 
+const RECOUNT_MS = 4000;
+
+interface Panel {
+  redraw: () => void;
+}
+
 const el = (id: string): HTMLElement => document.getElementById(id)!;
 
 async function start(): Promise<void> {
@@ -57,6 +63,7 @@ async function start(): Promise<void> {
   if (scene.unknown.length) report('classes', () => say('error.unknownClass', {names: scene.unknown.join(', ')}));
   if (store.get().hexagons === null) store.set({hexagons: (scene.beginsWithHexagons && firstChoice(catalogue)) || false});
 
+  let counting = 0;
   let scheduled = 0;
   const redraw = (): void => {
     scheduled ||= requestAnimationFrame(() => {
@@ -64,17 +71,18 @@ async function start(): Promise<void> {
       draw();
     });
   };
-  let panels: {redraw: () => void}[] = [];
-  const redrawAll = (): void => {
+  let panels: {hexagons: Panel; details: Panel} | null = null;
+  const hexagons = new HexagonView(catalogue, () => {
     redraw();
-    for (const panel of panels) panel.redraw();
-  };
-  const hexagons = new HexagonView(catalogue, redrawAll);
+    panels?.hexagons.redraw();
+    if (selection.current?.kind === 'cell') panels?.details.redraw();
+  });
   const selection = new Selection(catalogue, () => {
     const {current} = selection;
     if (current) unfold(el('right'));
     store.set({selected: current?.kind === 'feature' && current.id ? {layer: current.layer, id: current.id} : null});
-    redrawAll();
+    redraw();
+    panels?.details.redraw();
   });
 
   const wall = new WallMap(el('map'), style, firstCamera(store.get(), catalogue, scene, factor()), {
@@ -92,7 +100,10 @@ async function start(): Promise<void> {
     basemap.retry(layer);
     redraw();
   }, () => changes.link.state !== 'lost');
-  const changes = new Changes((change) => catalogue.take(change), tellLink, comeBack);
+  const changes = new Changes((change) => {
+    catalogue.take(change);
+    recount();
+  }, tellLink, comeBack);
   const app: App = {store, catalogue, scene, wall, basemap, hexagons, selection, changes, factor, fit, goTo};
 
   function titleOf(layer: string | null): string {
@@ -104,6 +115,13 @@ async function start(): Promise<void> {
   }
   function tileArrived(layer: string): void {
     settle(`tiles/${layer}`);
+  }
+  /** Counts change with the rows; a burst of changes asks for them once. */
+  function recount(): void {
+    counting ||= window.setTimeout(() => {
+      counting = 0;
+      catalogue.refresh().catch((error: unknown) => console.warn(error));
+    }, RECOUNT_MS);
   }
   function comeBack(): void {
     retries.now();
@@ -159,7 +177,7 @@ async function start(): Promise<void> {
   topBar(el('top'), app, location.search.includes('link=used') ? 'used' : null);
   layersPanel(el('left'), app);
   el('right').append(...['hexagons-panel', 'details-panel'].map((id) => Object.assign(document.createElement('section'), {id})));
-  panels = [hexagonsPanel(el('hexagons-panel'), app), detailsPanel(el('details-panel'), app)];
+  panels = {hexagons: hexagonsPanel(el('hexagons-panel'), app), details: detailsPanel(el('details-panel'), app)};
   sidePanels(el('left'), el('right'), app);
   mapTools(el('tools'), el('depth'), app);
   statusBar(el('status'), app);

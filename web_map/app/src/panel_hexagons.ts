@@ -1,7 +1,7 @@
 // The upper right panel: which measure of which layer is summed by hexagon, and the scale that tells its colours.
 import {fill, h, icon} from './dom';
 import {distance, number} from './format';
-import {ALPHA, cellWidth, firstChoice} from './hexagons';
+import {alphaOf, cellWidth, firstChoice} from './hexagons';
 import {pick, say} from './i18n';
 import {css} from './palettes';
 import {inEachLanguage, type App} from './app';
@@ -24,8 +24,18 @@ export function switchHexagons(app: App, on: boolean, last: HexagonChoice | null
 }
 
 function draw(root: HTMLElement, app: App): void {
-  const focused = (document.activeElement as HTMLElement | null)?.dataset.testid;
   const choice = app.store.get().hexagons || null;
+  // The choices are rebuilt only when they differ: an open list must not close because an answer has come.
+  const drawn = JSON.stringify([app.store.get().language, choice, app.catalogue.layers.map((layer) => layer.name)]);
+  if (root.dataset.drawn === drawn) {
+    root.querySelector<HTMLElement>('.busy')!.hidden = !app.hexagons.loading;
+    const auto = root.querySelector('option[value="auto"]');
+    if (auto) auto.textContent = say('hexagons.auto', {r: app.hexagons.resolution});
+    if (choice) root.querySelector('[data-testid="hexagons-scale"]')?.replaceWith(scale(app, choice));
+    return;
+  }
+  root.dataset.drawn = drawn;
+  const focused = (document.activeElement as HTMLElement | null)?.dataset.testid;
   const able = firstChoice(app.catalogue) !== null;
   const toggle = h('button', {class: 'switch', type: 'button', role: 'switch', 'aria-checked': String(Boolean(choice)), 'aria-label': say('hexagons'), disabled: !able, 'data-testid': 'hexagons-toggle', onclick: () => switchHexagons(app, !choice)}, h('span', {class: 'knob'}));
   fill(
@@ -65,11 +75,11 @@ function controls(app: App, choice: HexagonChoice): HTMLElement[] {
 
 function scale(app: App, {extruded}: HexagonChoice): HTMLElement {
   const {answer, classes} = app.hexagons;
-  if (!answer || !classes) return h('div', {class: 'scale'});
+  if (!answer || !classes) return h('div', {class: 'scale', 'data-testid': 'hexagons-scale'});
   if (!answer.cells.length) return h('p', {class: 'empty', 'data-testid': 'hexagons-scale'}, say('hexagons.none'));
-  const steps = classes.colours.map((colour) => {
+  const steps = classes.colours.map((colour, i) => {
     const step = h('span', {class: 'step'});
-    step.style.background = css(colour, extruded ? ALPHA.extruded : ALPHA.flat);
+    step.style.background = css(colour, alphaOf(i, classes, extruded));
     return step;
   });
   const edges = classes.edges.map((edge) => h('span', {}, number(edge)));

@@ -16,7 +16,14 @@ const EXPORTS = [
 export function layersPanel(root: HTMLElement, app: App): void {
   const open = new Set<string>();
   inEachLanguage(app, () => draw(root, app, open));
-  app.catalogue.onChange(() => draw(root, app, open));
+  const rows = (): string => JSON.stringify(app.catalogue.layers.map(({name, group, count: n, simulated}) => [name, group, n > 0, simulated > 0]));
+  let drawn = rows();
+  app.catalogue.onChange(() => {
+    if (rows() === drawn) mirror(root, app);
+    else draw(root, app, open);
+    drawn = rows();
+    tellAges(root, app);
+  });
   app.store.on(['switched', 'muted', 'opacity'], () => mirror(root, app));
   app.wall.map.on('zoomend', () => mirror(root, app));
   window.setInterval(() => tellAges(root, app), 1000);
@@ -59,11 +66,11 @@ function row(app: App, layer: CatalogLayer, open: Set<string>): HTMLElement {
   };
   return h(
     'li',
-    {class: 'layer', 'data-layer': layer.name, 'data-testid': `layer-${layer.name}`},
+    {class: layer.count > 0 ? 'layer' : 'layer bare', 'data-layer': layer.name, 'data-testid': `layer-${layer.name}`},
     h('div', {class: 'row'},
       h('button', {class: 'switch', type: 'button', role: 'switch', 'aria-label': say('layer.show', {name}), 'data-testid': `layer-toggle-${layer.name}`, onclick: flip}, h('span', {class: 'knob'})),
       h('div', {class: 'names', onclick: flip},
-        h('span', {class: 'title'}, ...marks(layer.legend), name),
+        h('span', {class: 'title'}, ...marks(layer.legend), h('span', {}, name)),
         h('span', {class: 'sub'}, layer.simulated > 0 && simulatedBadge(), h('span', {class: 'age', 'data-testid': `layer-age-${layer.name}`}), h('span', {class: 'far'})),
       ),
       h('span', {class: 'count', title: say('layer.count', {n: number(layer.count)}), 'data-testid': `layer-count-${layer.name}`}, count(layer.count)),
@@ -134,8 +141,9 @@ function mirror(root: HTMLElement, app: App): void {
     if (shown) on += 1;
     element.classList.toggle('on', shown);
     element.querySelector('.switch')!.setAttribute('aria-checked', String(shown));
-    const far = shown && zoom < layer.min_zoom - 0.01;
+    const far = shown && layer.count > 0 && zoom < layer.min_zoom - 0.01;
     element.classList.toggle('far-off', far);
+    element.querySelector('.count')!.textContent = count(layer.count);
     element.querySelector('.far')!.textContent = far ? say('layer.fromZoom', {z: layer.min_zoom}) : '';
     const muted = new Set(state.muted[layer.name] ?? []);
     for (const chip of element.querySelectorAll<HTMLElement>('.chip[data-value]')) chip.setAttribute('aria-checked', String(!muted.has(chip.dataset.value!)));
@@ -152,7 +160,7 @@ function tellAges(root: HTMLElement, app: App): void {
     const layer = app.catalogue.layer(element.dataset.layer!);
     const target = element.querySelector('.age');
     if (!layer || !target) continue;
-    const text = layer.updated_at ? say('layer.updated', {age: age(Date.parse(layer.updated_at), now)}) : say('layer.noDate');
+    const text = layer.count === 0 ? say('layer.empty') : layer.updated_at ? say('layer.updated', {age: age(Date.parse(layer.updated_at), now)}) : say('layer.noDate');
     if (target.textContent !== text) target.textContent = text;
   }
 }
