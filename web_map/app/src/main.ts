@@ -150,7 +150,6 @@ async function start(): Promise<void> {
     const state = store.get();
     for (const layer of catalogue.layers) if (basemap.draws(layer.name)) basemap.show(layer.name, catalogue.isOn(state, layer.name));
     basemap.dim(state.underground);
-    document.body.classList.toggle('underground', state.underground);
     const layers = scene.drawn({
       state,
       catalogue,
@@ -166,7 +165,6 @@ async function start(): Promise<void> {
   }
   function tellLink(link: Link): void {
     const stale = document.querySelector<HTMLElement>('[data-testid="stale"]');
-    document.body.classList.toggle('offline', link.state === 'lost');
     if (!stale) return;
     stale.hidden = link.state !== 'lost';
     stale.textContent = link.state === 'lost' ? say('link.stale', {at: moment(new Date(link.since), catalogue.city.time_zone).time}) : '';

@@ -5,8 +5,9 @@ import {age, fieldValue, instant, number} from './format';
 import {pick, say} from './i18n';
 import {inEachLanguage, type App} from './app';
 import {simulatedBadge} from './badges';
+import {middle} from './places';
 import type {Picked, PickedCell} from './selection';
-import type {CatalogLayer, Geometry} from './types';
+import type {CatalogLayer} from './types';
 
 export function detailsPanel(root: HTMLElement, app: App): {redraw: () => void} {
   const redraw = (): void => draw(root, app);
@@ -78,19 +79,4 @@ function facts(app: App, layer: CatalogLayer, properties: Record<string, unknown
   const said = source && typeof source === 'object' ? String((source as {title?: unknown}).title ?? '') : source ? String(source) : layer.sources.map((s) => s.title).join('; ');
   if (said) list.append(h('dt', {}, say('details.source')), h('dd', {}, said));
   return list;
-}
-
-/** A place on the feature: the middle vertex of a line, the mean vertex of an area's first ring. */
-function middle(geometry: Geometry): [number, number] | null {
-  const flat: [number, number][] = [];
-  const walk = (node: unknown): void => {
-    if (!Array.isArray(node)) return;
-    if (typeof node[0] === 'number') flat.push([node[0], node[1] as number]);
-    else node.forEach(walk);
-  };
-  walk(geometry.coordinates);
-  if (!flat.length) return null;
-  if (/Line/.test(geometry.type)) return flat[Math.floor(flat.length / 2)]!;
-  const sum = flat.reduce((a, b) => [a[0] + b[0], a[1] + b[1]]);
-  return [sum[0] / flat.length, sum[1] / flat.length];
 }

@@ -38,8 +38,8 @@ export function statusBar(root: HTMLElement, app: App): void {
   locate(map.getCenter().lng, map.getCenter().lat);
 }
 
-/** Shows the newest trouble; a click unfolds the others. Used before the map stands, too. */
-export function tellNotices(element: HTMLElement): void {
+/** Shows the newest trouble; a click unfolds the others. */
+function tellNotices(element: HTMLElement): void {
   const notices = [...new Set(present().map((notice) => notice()))];
   element.classList.toggle('trouble', notices.length > 0);
   const [newest, ...others] = notices;

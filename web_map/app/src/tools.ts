@@ -2,11 +2,13 @@
 import {fill, h, icon, type IconName} from './dom';
 import {say, type Phrase} from './i18n';
 import {switchHexagons} from './panel_hexagons';
+import {placeNear} from './places';
 import {inEachLanguage, type App} from './app';
 import type {HexagonChoice} from './state';
 import type {Camera} from './types';
 
 const LOOKING_DOWN = 64;
+const STREET = 16.6;
 
 export function mapTools(root: HTMLElement, depth: HTMLElement, app: App): void {
   const below = new Below(app);
@@ -66,7 +68,7 @@ export function mapTools(root: HTMLElement, depth: HTMLElement, app: App): void 
 
 /** Looking below the ground: the camera leans over, hidden pipes are switched on, and all goes back as it was. */
 class Below {
-  private before: {camera: Camera; hexagons: HexagonChoice | false | null} | null = null;
+  private before: {camera: Camera; hexagons: HexagonChoice | false | null; flown: boolean} | null = null;
 
   constructor(private readonly app: App) {}
 
@@ -83,16 +85,30 @@ class Below {
     const state = app.store.get();
     if (state.underground) {
       app.store.set({underground: false, hexagons: this.before?.hexagons ?? state.hexagons});
-      app.wall.move({pitch: this.before?.camera.pitch ?? 45, zoom: Math.min(app.wall.camera().zoom, this.before?.camera.zoom ?? 20)});
+      const {camera, flown} = this.before ?? {camera: {pitch: 45, zoom: 20}, flown: false};
+      app.wall.move(flown ? camera : {pitch: camera.pitch, zoom: Math.min(app.wall.camera().zoom, camera.zoom)});
       this.before = null;
       return;
     }
     const camera = app.wall.camera();
-    this.before = {camera, hexagons: state.hexagons};
+    this.before = {camera, hexagons: state.hexagons, flown: false};
     const on = this.layers.some((name) => app.catalogue.isOn(state, name));
     const switched = on ? state.switched : {...state.switched, ...Object.fromEntries(this.layers.map((name) => [name, true]))};
     app.store.set({underground: true, hexagons: false, switched});
-    app.wall.move({pitch: Math.max(camera.pitch, LOOKING_DOWN), zoom: Math.max(camera.zoom, 16.6 + Math.log2(app.factor()))}, 1400);
+    void this.lean(camera);
+  }
+
+  /** Leans the camera over, and from far away brings it to where something lies below. */
+  private async lean(camera: Camera): Promise<void> {
+    const {app} = this;
+    const zoom = STREET + Math.log2(app.factor());
+    const to = {pitch: Math.max(camera.pitch, LOOKING_DOWN), zoom: Math.max(camera.zoom, zoom)};
+    const layer = camera.zoom < zoom - 1 ? app.catalogue.layer(this.layers[0] ?? '') : undefined;
+    // Without an answer the camera leans over where it is: the view is never worth an error.
+    const place = layer ? await placeNear(layer, camera.longitude, camera.latitude).catch(() => null) : null;
+    if (!app.store.get().underground) return;
+    if (this.before) this.before.flown = place !== null;
+    app.wall.move(place ? {...to, longitude: place[0], latitude: place[1]} : to, 1400);
   }
 }
 
