@@ -6,16 +6,18 @@ is simulated says so: in a column, in the file's metadata, and in its name where
 
 from __future__ import annotations
 
-import csv
+import codecs
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import UTC, date, datetime
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
-from typing import IO, Any, Final
+from typing import Any, Final
 
 import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.csv as pa_csv
 import pyarrow.parquet as pq
 import pyogrio
 import pyproj
@@ -29,12 +31,12 @@ from gis_core.records import Dataset
 from gis_core.rows import answered, bare, spatial
 from gis_core.spec import Layer
 
-_BLOCK: Final = 20_000
+_BLOCK: Final = 50_000
 LIMIT_S: Final = 600.0
 """The longest that reading may take: a million rows are some seconds, a slow disk has time."""
-_FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
+_DIGITS: Final = 7
+_FORMULA: Final = r"^[=+\-@\t\r]"
 """A cell that begins so is run as a formula by spreadsheet programs (OWASP, CSV injection)."""
-_COMMENT: Final = "Chengtu 城图"
 
 
 class Format(StrEnum):
@@ -204,32 +206,41 @@ def _write_csv(
 ) -> None:
     """UTF-8 with a byte order mark, which spreadsheet programs want; points as lon and lat, all else as WKT."""
     del told  # a table of plain text has no place for it; the column `simulated` says it row by row
-    shape = ["lon", "lat"] if layer.is_point else ["wkt"]
-    with path.open("w", encoding="utf-8-sig", newline="") as file:
-        csv.writer(file).writerow([*schema.names[:-1], *shape])
-        for block in blocks:
-            _write_csv_block(file, layer, block)
+    options = pa_csv.WriteOptions(quoting_style="needed")
+    with path.open("wb") as file:
+        file.write(codecs.BOM_UTF8)
+        with pa_csv.CSVWriter(file, _plain_schema(layer, schema), write_options=options) as writer:
+            for block in blocks:
+                writer.write_batch(_plain(layer, block, _plain_schema(layer, schema)))
 
 
-def _write_csv_block(file: IO[str], layer: Layer, block: pa.RecordBatch) -> None:
-    shapes = shapely.from_wkb(block.column(block.num_columns - 1).to_numpy(zero_copy_only=False))
+def _plain_schema(layer: Layer, schema: pa.Schema) -> pa.Schema:
+    own = [pa.field(f.name, pa.string() if pa.types.is_temporal(f.type) else f.type) for f in list(schema)[:-1]]
+    places = [("lon", pa.float64()), ("lat", pa.float64())] if layer.is_point else [("wkt", pa.string())]
+    return pa.schema([*own, *places])
+
+
+def _plain(layer: Layer, block: pa.RecordBatch, schema: pa.Schema) -> pa.RecordBatch:
+    """A block as text and numbers."""
+    *columns, geometry = block.columns
+    shapes = shapely.from_wkb(geometry.to_numpy(zero_copy_only=False))
     if layer.is_point:
-        places: Any = ([f"{x:.7f}", f"{y:.7f}"] for x, y in shapely.get_coordinates(shapes).tolist())
+        places = [pa.array(values) for values in shapely.get_coordinates(shapes).round(_DIGITS).T]
     else:
-        places = ([text] for text in shapely.to_wkt(shapes, rounding_precision=7).tolist())
-    columns = [block.column(i).to_pylist() for i in range(block.num_columns - 1)]
-    writer = csv.writer(file)
-    for *values, place in zip(*columns, places, strict=True):
-        writer.writerow([*map(_cell, values), *place])
+        places = [pa.array(shapely.to_wkt(shapes, rounding_precision=_DIGITS), pa.string())]
+    return pa.record_batch([*map(_harmless, columns), *places], schema=schema)
 
 
-def _cell(value: Any) -> Any:
-    """A value as a spreadsheet may safely open it."""
-    if isinstance(value, str) and value.startswith(_FORMULA):
-        return f"'{value}"
-    if isinstance(value, datetime | date):
-        return value.isoformat()
-    return value
+def _harmless(column: pa.Array) -> pa.Array:
+    """A column as a spreadsheet may safely open it: a text that it would run as a formula starts with an apostrophe."""
+    if pa.types.is_timestamp(column.type):
+        return pc.strftime(column, "%Y-%m-%dT%H:%M:%SZ")
+    if pa.types.is_date(column.type):
+        return pc.strftime(column, "%Y-%m-%d")
+    if not pa.types.is_string(column.type):
+        return column
+    marked = pc.binary_join_element_wise(pa.scalar("'"), column, "")
+    return pc.if_else(pc.match_substring_regex(column, _FORMULA), marked, column)
 
 
 _WRITERS: Final = {Format.gpkg: _write_gpkg, Format.geoparquet: _write_geoparquet, Format.csv: _write_csv}

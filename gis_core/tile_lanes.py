@@ -89,7 +89,7 @@ class Lane:
             self._url,
             timeout=_CONNECT_TIMEOUT_S,
             server_settings=_SETTINGS,
-            statement_cache_size=200,
+            statement_cache_size=100,
             max_cacheable_statement_size=0,
         )
         # A server that gave us no such role has told so when its guards were installed; the gate holds there alone.

@@ -35,6 +35,8 @@ _BATCH_S: Final = 0.02
 _LARGEST_BATCH: Final = 24
 _FIRST_GUESS_S: Final = 0.004
 _MOST_PLANS: Final = 4096
+_MOST_STATEMENTS: Final = 512
+"""Each may hold an area's whole outline as text."""
 
 Key = tuple[TilePlan, int, int, int, int]
 
@@ -117,7 +119,7 @@ class Tiles:
             return self._plans[key]
         except KeyError:
             made = make_plan(layer, viewer, z)
-        if len(self._plans) >= _MOST_PLANS:
+        if len(self._plans) >= _MOST_PLANS or len(self._by_digest) >= _MOST_STATEMENTS:
             self._plans.clear()
             self._by_digest.clear()
             self._cost_s.clear()

@@ -120,7 +120,7 @@ def items(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer) -> 
         head["numberMatched"] = page.matched
     body = orjson.dumps(head)[:-1] + b',"features":[' + b",".join(page.features) + b"]}"
     return Response(
-        body, media_type=_GEOJSON, headers={"Content-Crs": f"<{query.crs.uri}>", "Cache-Control": "no-cache"}
+        body, media_type=_GEOJSON, headers={"Content-Crs": f"<{query.crs.uri}>", "Cache-Control": "private, no-cache"}
     )
 
 
@@ -142,7 +142,7 @@ def item(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer, feat
         link(str(request.url), "self", "This feature", _GEOJSON),
         link(here, "collection", layer.title.en),
     ]
-    headers = {"Content-Crs": f"<{query.crs.uri}>", "Cache-Control": "no-cache"}
+    headers = {"Content-Crs": f"<{query.crs.uri}>", "Cache-Control": "private, no-cache"}
     return Response(orjson.dumps(found), media_type=_GEOJSON, headers=headers)
 
 
