@@ -133,11 +133,8 @@ class Cluster:
             # Two processes that both find it missing must not both make it; the lock ends with the connection.
             server.execute("SELECT pg_advisory_lock(hashtext('chengtu'), hashtext(%s))", [name])
             if not server.execute("SELECT 1 FROM pg_database WHERE datname = %s", [name]).fetchone():
-                server.execute(
-                    sql.SQL("CREATE DATABASE {} TEMPLATE {}").format(
-                        sql.Identifier(name), sql.Identifier(template or "template0")
-                    )
-                )
+                order = sql.SQL("CREATE DATABASE {} TEMPLATE {}")
+                server.execute(order.format(sql.Identifier(name), sql.Identifier(template or "template0")))
             with self._connect(name) as database:
                 database.execute("CREATE EXTENSION IF NOT EXISTS postgis")
                 stale = database.execute(
@@ -145,6 +142,12 @@ class Cluster:
                 ).fetchone()
                 if stale and stale[0]:
                     database.execute("ALTER EXTENSION postgis UPDATE")
+
+    def databases(self) -> list[str]:
+        """The names of the databases that were made here, in order."""
+        query = "SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres' ORDER BY 1"
+        with self._connect("postgres") as server:
+            return [str(name) for (name,) in server.execute(query)]
 
     def drop_database(self, name: str) -> None:
         """Remove a database and end the connections to it; nothing happens when there is none."""

@@ -21,6 +21,10 @@ READ_LIMIT_S = 20.0
 """The longest that one statement of a read may take, and that its transaction may lie idle."""
 _LISTEN_S = 0.5
 """How long a listener waits before it looks whether it should stop."""
+_PATIENCE_S = 10
+_RETRY_S = 2
+"""When it is worth asking again; the private server, killed, is back within a second or two."""
+_NO_ADDRESS = "this is no address of a PostgreSQL database; one looks like postgresql://USER:PASSWORD@HOST:5432/NAME"
 log = logging.getLogger(__name__)
 
 
@@ -28,15 +32,46 @@ class Database:
     """One city's PostGIS. `url` is a libpq address (`postgresql://...`) without a driver's name."""
 
     def __init__(self, url: str, *, pool_size: int = 8) -> None:
-        """Prepare the engine; nothing is opened yet."""
+        """Prepare the engine; nothing is opened yet. Raises BadInput if this is no such address."""
         self.url = url
         self.engine = sa.create_engine(
-            sa.make_url(url).set(drivername="postgresql+psycopg"),
+            _address(url).set(drivername="postgresql+psycopg"),
             pool_size=pool_size,
             max_overflow=8,
             pool_pre_ping=True,
         )
         self._has_reader = False
+
+    def reach(self) -> None:
+        """Connect once and say in the server's own words why that fails, for whoever wrote the address.
+
+        Raises:
+            Unavailable: nobody answers there, or we are not let in.
+            BadInput: the address cannot be read.
+        """
+        try:
+            psycopg.connect(self.url, connect_timeout=_PATIENCE_S).close()
+        except psycopg.OperationalError as error:
+            words = str(error).strip().splitlines()[0]
+            password = self.engine.url.password
+            raise Unavailable(words.replace(str(password), "***") if password else words) from None
+        except (psycopg.Error, ValueError, UnicodeError):
+            raise BadInput(_NO_ADDRESS) from None
+
+    @contextmanager
+    def alone(self, task: str) -> Iterator[None]:
+        """Wait until no other process does this task in this city, and keep others waiting; it ends with the process.
+
+        Raises:
+            Unavailable: the database is down or full.
+        """
+        lock = ["chengtu.task", task]
+        with _spoken(), psycopg.connect(self.url, autocommit=True) as holder:
+            held = holder.execute("SELECT pg_try_advisory_lock(hashtext(%s), hashtext(%s))", lock).fetchone()
+            if held == (False,):
+                log.info("waiting for another process that does the same (%s)", task)
+                holder.execute("SELECT pg_advisory_lock(hashtext(%s), hashtext(%s))", lock)
+            yield
 
     @contextmanager
     def reading(self, viewer: Viewer, *, limit_s: float = READ_LIMIT_S) -> Iterator[sa.Connection]:
@@ -107,6 +142,17 @@ class Database:
         self.engine.dispose()
 
 
+def _address(url: str) -> sa.URL:
+    # The errors of the parsers quote the address with its password.
+    try:
+        address = sa.make_url(url)
+    except (sa.exc.ArgumentError, ValueError):
+        raise BadInput(_NO_ADDRESS) from None
+    if address.drivername not in {"postgresql", "postgres"}:
+        raise BadInput(_NO_ADDRESS)
+    return address
+
+
 @contextmanager
 def _spoken() -> Iterator[None]:
     """What the server or the pool could not do, in words without its address."""
@@ -119,7 +165,7 @@ def _spoken() -> Iterator[None]:
         if isinstance(cause, psycopg.errors.QueryCanceled):
             raise Unavailable("the question took too long to answer; ask for less at once") from error
         if isinstance(cause, _AWAY):
-            raise Unavailable("the database does not answer now") from error
+            raise Unavailable("the database does not answer now", retry_after=_RETRY_S) from error
         if isinstance(cause, psycopg.DataError) and cause.sqlstate is None and "NUL" in str(cause):
             raise BadInput("a text holds the character NUL, which cannot be stored or looked for") from error
         raise

@@ -196,7 +196,8 @@ def _store(
             copying.begin(connection, intake.layer)
             dataset_id = _open_dataset(connection, intake, source)
             constant = {"dataset_id": dataset_id, "simulated": source.simulated}
-            stored = _put(connection, intake, runs, constant, strict=strict, dry_run=dry_run)
+            packed = source.origin == "pack"
+            stored = _put(connection, intake, runs, constant, strict=strict, packed=packed, dry_run=dry_run)
             if stored:
                 _close_dataset(connection, intake, dataset_id, stored)
             else:
@@ -223,9 +224,13 @@ def _put(
     constant: dict[str, Any],
     *,
     strict: bool,
+    packed: bool,
     dry_run: bool,
 ) -> int:
-    """Copy the runs into the layer; returns how many rows stand there now, 0 if the transaction shall not count."""
+    """Copy the runs into the layer; returns how many rows stand there now, 0 if the transaction shall not count.
+
+    `packed`: the rows are a city pack's, which takes nothing back that somebody gave.
+    """
     layer, tally = intake.layer, intake.tally
     first = next(runs, None)
     if first is None:
@@ -240,12 +245,20 @@ def _put(
     staging = copying.Staging.of(connection, layer, runs)
     staging.remove(intake.finish())
     copying.lock(connection, layer)
-    others = _of_others(staging, intake)
+    others = _given_since(staging, intake) if packed else _of_others(staging, intake)
     intake.good -= len(others)
     staging.remove(others)
     if dry_run or (strict and tally.faulty):
         return 0
     return staging.publish(intake.updated, constant, intake.cover())
+
+
+def _given_since(staging: Staging, intake: Intake) -> Rows:
+    """Staged rows of a pack whose key stands in a row that somebody gave: theirs is the newer word."""
+    given = staging.standing("t.dataset_id IN (SELECT id FROM dataset WHERE origin <> 'pack')")
+    if len(given):
+        intake.tally.note(f"{len(given)} rows stay as they were given by an upload.")
+    return given
 
 
 def _of_others(staging: Staging, intake: Intake) -> Rows:

@@ -51,7 +51,7 @@ def main() -> None:
 @main.command()
 @_place
 @click.option("--host", default="127.0.0.1", show_default=True)
-@click.option("--port", default=8000, show_default=True, help="0 takes any free port.")
+@click.option("--port", type=click.IntRange(0, 65535), default=8000, show_default=True, help="0 takes any free port.")
 @click.option("--feeds/--no-feeds", default=True, help="With or without simulated devices.")
 def serve(**given: Any) -> None:
     """Start everything and serve the map wall; prints `ready URL` once it answers. Ctrl-C stops all of it."""
@@ -83,7 +83,7 @@ def upload(layer: str, file: Path, **given: Any) -> None:
     from scripts.files import store  # noqa: PLC0415 (only this command pays for GDAL's import)
 
     words = {name: given.pop(name) for name in ("datum", "mode", "dry_run", "title", "licence")}
-    with opening.city(_settings(given)) as city:
+    with opening.standing_city(_settings(given)) as city:
         report = store(city, layer, file, **words)
     for note in report.notes:
         click.echo(note)
@@ -102,7 +102,7 @@ def export(layer: str, file: Path, **given: Any) -> None:
     """Write a layer to a file; the ending says how: .gpkg, .parquet or .csv."""
     from scripts.files import write  # noqa: PLC0415 (only this command pays for GDAL's import)
 
-    with opening.city(_settings(given)) as city:
+    with opening.standing_city(_settings(given)) as city:
         click.echo(f"{write(city, layer, file)} features in {file}")
 
 
@@ -115,7 +115,7 @@ def export(layer: str, file: Path, **given: Any) -> None:
 @click.option("--name", default="", help="Who it is for.")
 def token(role: str, owner: str | None, area: str | None, days: int, name: str, **given: Any) -> None:
     """Make a token and print it; it is shown this once and stored only as a digest."""
-    with opening.city(_settings(given)) as city:
+    with opening.standing_city(_settings(given)) as city:
         click.echo(city.door.make(role, owner=owner, area=area, days=days, name=name))
 
 

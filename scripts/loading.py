@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from importlib.metadata import version
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import sqlalchemy as sa
@@ -12,7 +13,7 @@ from tqdm import tqdm
 
 import layers
 from gis_core.access import Role, Viewer
-from gis_core.errors import CityError
+from gis_core.errors import CityError, Conflict
 from gis_core.records import City, Dataset
 
 if TYPE_CHECKING:
@@ -40,26 +41,35 @@ def is_loaded(database: Database, pack: Pack, settings: Settings) -> bool:
     return held == fingerprint(pack, settings)
 
 
+def require_own(database: Database, name: str) -> None:
+    """Raise `Conflict` if the database holds another city, whose rows must not give way to this one's."""
+    with database.writing() as connection:
+        held = connection.execute(sa.select(City.name)).scalars().all()
+    if others := [other for other in held if other != name]:
+        raise Conflict(
+            f"this database holds the city {', '.join(others)}, not {name}: say --city {others[0]}, or give {name} a "
+            "database of its own (DATABASE_URL)"
+        )
+
+
 def fingerprint(pack: Pack, settings: Settings) -> str:
     """A digest of what a load would read: the product's version, the pack's facts, the user's files (size and time)."""
     digest = hashlib.sha256(repr((version("chengtu"), pack.facts.as_json(), pack.steps)).encode())
     given = [settings.osm] if settings.osm else []
-    if settings.data is not None:
-        given += sorted(p for p in settings.data.rglob("*") if p.is_file())
+    for folder in (settings.data, Path(settings.city) if settings.city else None):
+        if folder is not None and folder.is_dir():
+            given += sorted(p for p in folder.rglob("*") if p.is_file())
     for path in given:
         stat = path.stat()
         digest.update(repr((str(path.resolve()), stat.st_size, stat.st_mtime_ns)).encode())
     return digest.hexdigest()
 
 
-def load(database: Database, pack: Pack, settings: Settings) -> Mapping[str, Any]:
+def load(database: Database, pack: Pack, settings: Settings) -> None:
     """Load every piece of the pack, replacing what an earlier load of a pack left; uploads stay.
 
     A piece whose rows have problems loads its good rows and says how many were left out. The city counts as loaded
     only when all is in, so a load that was cut off starts again.
-
-    Returns:
-        The city's facts as the browser gets them.
     """
     known = layers.load()
     _forget(database, known)
@@ -76,7 +86,6 @@ def load(database: Database, pack: Pack, settings: Settings) -> Mapping[str, Any
         connection.execute(
             sa.insert(City).values(name=facts["name"], facts=facts, fingerprint=fingerprint(pack, settings))
         )
-    return facts
 
 
 def _store(database: Database, layer: Layer, piece: Piece, facts: Mapping[str, Any]) -> None:
@@ -89,6 +98,7 @@ def _store(database: Database, layer: Layer, piece: Piece, facts: Mapping[str, A
         attribution=piece.attribution,
         datum=piece.datum or "",
         simulated=piece.simulated,
+        origin="pack",
     )
     if piece.file is None:
         report = ingest_frame(database, layer, piece.frame, source=source, mode=Mode.good_rows)
@@ -110,11 +120,9 @@ def _store(database: Database, layer: Layer, piece: Piece, facts: Mapping[str, A
             "%s (%s): %d of %d rows left out; the first: row %s, %s: %s",
             layer.name, piece.title, report.rows - report.stored, report.rows, first.row, first.field, first.why,
         )  # fmt: skip
-    if report.rows and not report.stored:
+    if errors and not report.stored:
         msg = f"{layer.name} ({piece.title}): not one of {report.rows} rows could be stored"
         raise CityError(msg, problems=report.problems[:20])
-    with database.writing() as connection:
-        connection.execute(sa.update(Dataset).where(Dataset.id == report.dataset_id).values(origin="pack"))
 
 
 def _forget(database: Database, known: Mapping[str, Layer]) -> None:

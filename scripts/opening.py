@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,11 +12,15 @@ import layers
 from data.packs import Pack, open_pack
 from gis_core.cluster import Cluster
 from gis_core.database import Database
+from gis_core.errors import BadInput
 from gis_core.settings import Settings
 from gis_core.tokens import Door, areas_of
 from scripts import loading, schema
+from scripts.watch import Watch
 
 DEFAULT_CITY = "coquimbo"
+_PREFIX = "chengtu_"
+"""What the names of cities' databases begin with."""
 log = logging.getLogger(__name__)
 
 
@@ -31,28 +35,57 @@ class OpenCity:
 
 
 @contextmanager
-def city(settings: Settings, *, reload: bool = False) -> Iterator[OpenCity]:
-    """The city of these settings, loaded if it was not; closed again at the end."""
+def city(settings: Settings, *, reload: bool = False, watched: bool = False) -> Iterator[OpenCity]:
+    """The city of these settings, loaded as its pack and files are now; closed again at the end.
+
+    Of several processes that find it not loaded, one loads it while the others wait. `watched`: the private server
+    is started again whenever it dies meanwhile.
+    """
     pack = pack_of(settings)
-    with database(settings, pack) as opened:
-        facts = loading.facts_of(opened)
-        if facts is None or reload or not loading.is_loaded(opened, pack, settings):
-            facts = loading.load(opened, pack, settings)
-        yield OpenCity(settings, facts, opened, Door(opened, areas_of(opened, layers.load()["admin_areas"])))
+    with database(settings, pack, watched=watched) as opened:
+        if reload or not loading.is_loaded(opened, pack, settings):
+            with opened.alone("load"):
+                if reload or not loading.is_loaded(opened, pack, settings):
+                    loading.load(opened, pack, settings)
+        yield _open_city(settings, opened)
 
 
 @contextmanager
-def database(settings: Settings, pack: Pack | None = None) -> Iterator[Database]:
-    """The city's database with tables and guards in place: external, or in the private cluster, which is left after."""
-    name = (pack or pack_of(settings)).facts.name
+def standing_city(settings: Settings) -> Iterator[OpenCity]:
+    """The city as it stands, whatever files it was loaded from; loaded only if it never was.
+
+    Where no city is named it is the default one, or the only one that there is.
+    """
+    with database(settings, None if settings.city is None and settings.osm is None else pack_of(settings)) as opened:
+        if loading.facts_of(opened) is None:
+            pack = pack_of(settings)
+            with opened.alone("load"):
+                if loading.facts_of(opened) is None:
+                    loading.load(opened, pack, settings)
+        yield _open_city(settings, opened)
+
+
+@contextmanager
+def database(settings: Settings, pack: Pack | None = None, *, watched: bool = False) -> Iterator[Database]:
+    """The city's database with tables and guards in place: external, or in the private cluster, which is left after.
+
+    Raises:
+        CityError: no PostgreSQL, none that lets us in, or a database that is somebody else's.
+    """
     if settings.database_url:
-        yield from _ready(settings.database_url)
+        with _opened(settings.database_url) as external:
+            external.reach()
+            _prepare(external, pack)
+            yield external
         return
     cluster = Cluster(settings.home / "postgres")
-    cluster.start()
     try:
-        cluster.create_database(f"chengtu_{name}")
-        yield from _ready(cluster.url(f"chengtu_{name}"))
+        cluster.start()
+        name = _PREFIX + (pack.facts.name if pack is not None else _only_city(cluster))
+        cluster.create_database(name)
+        with _opened(cluster.url(name)) as private, Watch(cluster, private) if watched else nullcontext():
+            _prepare(private, pack)
+            yield private
     finally:
         cluster.leave()
 
@@ -63,11 +96,32 @@ def pack_of(settings: Settings) -> Pack:
     return open_pack(city, home=settings.home, data=settings.data, osm=settings.osm)
 
 
-def _ready(url: str) -> Iterator[Database]:
+def _open_city(settings: Settings, opened: Database) -> OpenCity:
+    facts = loading.facts_of(opened) or {}
+    return OpenCity(settings, facts, opened, Door(opened, areas_of(opened, layers.load()["admin_areas"])))
+
+
+def _only_city(cluster: Cluster) -> str:
+    """The default city, or where that was never loaded the one that was. Raises BadInput if there are several."""
+    names = [name.removeprefix(_PREFIX) for name in cluster.databases() if name.startswith(_PREFIX)]
+    if not names or DEFAULT_CITY in names:
+        return DEFAULT_CITY
+    if len(names) > 1:
+        raise BadInput(f"there are several cities here: {', '.join(names)}; say which with --city")
+    return names[0]
+
+
+@contextmanager
+def _opened(url: str) -> Iterator[Database]:
     opened = Database(url)
     try:
-        for note in schema.upgrade(opened):
-            log.warning("%s", note)
         yield opened
     finally:
         opened.close()
+
+
+def _prepare(opened: Database, pack: Pack | None) -> None:
+    for note in schema.upgrade(opened):
+        log.warning("%s", note)
+    if pack is not None:
+        loading.require_own(opened, pack.facts.name)

@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+import sqlalchemy as sa
 from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
@@ -12,10 +13,10 @@ from alembic.script import ScriptDirectory
 
 import layers
 from gis_core import guards
+from gis_core.errors import Conflict, Unavailable
+from gis_core.model import metadata
 
 if TYPE_CHECKING:
-    import sqlalchemy as sa
-
     from gis_core.database import Database
 
 FOLDER = Path(__file__).parent / "migrations"
@@ -25,17 +26,60 @@ def upgrade(database: Database) -> tuple[str, ...]:
     """Bring tables and guards up to date; returns what could not be done on this server, in words.
 
     An up-to-date database costs one query, so a second start does not wait.
+
+    Raises:
+        Conflict: the database is somebody else's; nothing in it was touched.
+        Unavailable: it has no PostGIS.
     """
     with database.writing() as connection:
         if not is_current(connection):
+            # Another process may be about to make the same tables.
+            connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chengtu.schema'))"))
+        if not is_current(connection):
+            _require_room(connection)
             command.upgrade(_config(connection), "head")
         return tuple(guards.install(connection, tuple(layers.load().values())))
+
+
+def _require_room(connection: sa.Connection) -> None:
+    """Raise unless the tables are ours, or can be made without touching anything that is there."""
+    revision = _revision(connection)
+    known = {script.revision for script in ScriptDirectory(str(FOLDER)).walk_revisions()}
+    if revision is not None and revision not in known:
+        raise Conflict(
+            f"this database stands at revision {revision}, which this version of Chengtu does not know: it is newer, "
+            "or another program's. Give Chengtu a database of its own"
+        )
+    layers.load()
+    taken = sorted(set(sa.inspect(connection).get_table_names()) & set(metadata.tables))
+    if revision is None and taken:
+        raise Conflict(
+            f"this database has tables that Chengtu did not make: {', '.join(taken)}. They were not touched; "
+            "give Chengtu a database of its own"
+        )
+    if connection.scalar(sa.text("SELECT to_regtype('geometry')")) is None:
+        _add_postgis(connection)
+
+
+def _add_postgis(connection: sa.Connection) -> None:
+    try:
+        with connection.begin_nested():
+            connection.exec_driver_sql("CREATE EXTENSION IF NOT EXISTS postgis")
+    except sa.exc.DBAPIError as error:
+        reason = str(error.orig).splitlines()[0]
+        raise Unavailable(
+            f"this database has no PostGIS ({reason}). As a superuser type in it: CREATE EXTENSION postgis"
+        ) from error
+
+
+def _revision(connection: sa.Connection) -> str | None:
+    return ", ".join(MigrationContext.configure(connection).get_current_heads()) or None
 
 
 def is_current(connection: sa.Connection) -> bool:
     """Whether the newest migration has run here."""
     head = ScriptDirectory(str(FOLDER)).get_current_head()
-    return MigrationContext.configure(connection).get_current_revision() == head
+    return _revision(connection) == head
 
 
 def check(database: Database) -> None:

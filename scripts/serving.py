@@ -47,7 +47,7 @@ def serve(settings: Settings) -> None:
         signal.signal(sign, _end)
     # Bound before the city is opened: a port that is taken is said at once, not after minutes of loading.
     listening = _bind(settings.host, settings.port)
-    with listening, opening.city(settings) as city:
+    with listening, opening.city(settings, watched=True) as city:
         app = create_app(settings, city.database, city.facts)
         config = uvicorn.Config(
             app,
@@ -76,5 +76,7 @@ def _bind(host: str, port: int) -> socket.socket:
         listening.bind((host, port))
     except OSError as error:
         listening.close()
-        raise CityError(f"port {port} cannot be used ({error.strerror}); choose another with --port, or 0") from error
+        raise CityError(
+            f"port {port} of {host} cannot be used ({error.strerror}); choose another with --port, or 0"
+        ) from error
     return listening
