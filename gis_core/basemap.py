@@ -84,8 +84,9 @@ def _names(layer: Layer) -> list[Json]:
             }
             return [_drawn(layer, "label", _ink("#b9c6e0"), layout)]
         case Boundary(name=name, level=level):
+            outer = ["case", ["<=", ["get", level.key], 2], ["get", name.key], ""]
             layout = {
-                "text-field": ["get", name.key],
+                "text-field": ["step", ["zoom"], outer, 12.8, ["get", name.key]],
                 "text-size": ["case", ["==", ["get", level.key], 1], 18, 13],
                 "text-letter-spacing": 0.08,
                 "symbol-sort-key": ["get", level.key],

@@ -15,12 +15,12 @@ import orjson
 import sqlalchemy as sa
 
 from gis_core.access import Viewer, hidden, visible
-from gis_core.crs_uris import NamedCrs
+from gis_core.crs.uris import NamedCrs
 from gis_core.errors import NotFound
-from gis_core.filter_shapes import intersects
 from gis_core.filters import compile_filter
+from gis_core.filters.queryables import Kind, column, kinds
+from gis_core.filters.shapes import intersects
 from gis_core.queries import Query, write_cursor
-from gis_core.queryables import Kind, column, kinds
 from gis_core.records import Dataset
 from gis_core.rows import answered, bare, spatial
 from gis_core.spec import Layer

@@ -13,7 +13,7 @@ import sqlalchemy as sa
 from gis_core.access import Viewer, visible
 from gis_core.crs import Bounds
 from gis_core.errors import BadInput, NotFound, TooLarge
-from gis_core.filter_shapes import touches_box
+from gis_core.filters.shapes import touches_box
 from gis_core.hexgrid import COVER_RESOLUTION, FINEST, Cells, cells_in_bbox, parent, to_hex_strings
 from gis_core.rows import answered, bare, seen_from
 from gis_core.spec import Combine, Layer, Measure

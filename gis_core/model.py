@@ -146,7 +146,7 @@ def field(
     pattern: str | None = None,
     default: Any = None,
 ) -> Any:
-    """A register column: what stands in files and changes slowly. `pattern` is a regular expression of the whole text."""
+    """A register column: what stands in files and changes slowly. `pattern`: a regular expression of all of it."""
     info = {"field": Field(Label(zh, en), unit, within, key, name, live, pattern)}
     return mapped_column(info=info, unique=key or None, index=index or None, default=default, sort_order=10)
 

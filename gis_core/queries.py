@@ -13,11 +13,11 @@ import orjson
 import shapely
 
 from gis_core.access import Viewer
-from gis_core.crs_uris import CRS84, NamedCrs, box, find
+from gis_core.crs.uris import CRS84, NamedCrs, box, find
 from gis_core.errors import BadInput
-from gis_core.filter_times import read_interval, read_moment
 from gis_core.filters import LONGEST_TEXT, parse
-from gis_core.queryables import GEOMETRY, Kind, kinds
+from gis_core.filters.queryables import GEOMETRY, Kind, kinds
+from gis_core.filters.times import read_interval, read_moment
 from gis_core.spec import Layer
 
 MOST_FEATURES: Final = 10_000

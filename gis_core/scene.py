@@ -83,7 +83,6 @@ def overlay(layer: Layer, url: str) -> Settings:
         "pickable": True,
         "auto_highlight": True,
         "highlight_color": [255, 255, 255, 90],
-        "unique_id_property": String("id"),
         "before_id": String(LABELS_FROM),
     }
     return given | _mark(layer)

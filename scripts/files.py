@@ -8,7 +8,7 @@ from pathlib import Path
 
 import layers
 from gis_core.access import Role, Viewer
-from gis_core.crs_uris import CRS84, find
+from gis_core.crs.uris import CRS84, find
 from gis_core.errors import BadInput, NotFound
 from gis_core.export import Format, export
 from gis_core.ingest import Mode, Report, Source, ingest_file

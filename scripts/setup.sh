@@ -108,7 +108,7 @@ are_installed() {
 
 # ---- programs of the system
 
-# PostgreSQL with PostGIS, unless DATABASE_URL names a server. gis_core.postgres decides what is good enough.
+# PostgreSQL with PostGIS, unless DATABASE_URL names a server. gis_core.cluster.postgres decides what is good enough.
 postgis() {
     local stamp="$venv/.postgis" package refusal
     if [ -n "${DATABASE_URL:-}" ] || { [ -f "$stamp" ] && [ -x "$(cat "$stamp")/postgres" ]; }; then
@@ -130,7 +130,7 @@ import sys
 from pathlib import Path
 
 from gis_core.errors import CityError
-from gis_core.postgres import find_server
+from gis_core.cluster.postgres import find_server
 
 try:
     Path(sys.argv[1]).write_text(f"{find_server().bin}\n", encoding="utf-8")

@@ -10,12 +10,12 @@ from fastapi import APIRouter, Query, Response
 
 from gis_core import hexagons
 from gis_core.access import Viewer, hidden
-from gis_core.byte_cache import ByteCache
-from gis_core.crs_uris import bounds_of
+from gis_core.crs.uris import bounds_of
 from gis_core.errors import BadInput
 from gis_core.hexagons import COARSEST
 from gis_core.hexgrid import FINEST
 from gis_core.spec import Layer
+from gis_core.tiles.byte_cache import ByteCache
 from web_map.asking import AskedLayer, Asker, TheCity
 
 router = APIRouter(tags=["hexagons"])

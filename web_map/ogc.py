@@ -10,9 +10,10 @@ from urllib.parse import urlencode
 import orjson
 from fastapi import APIRouter, Request, Response
 
-from gis_core import features, queryables
+from gis_core import features
 from gis_core.access import may_read
-from gis_core.crs_uris import CRS84, served
+from gis_core.crs.uris import CRS84, served
+from gis_core.filters import queryables
 from gis_core.queries import read_query
 from gis_core.spec import Layer
 from web_map.asking import AskedLayer, Asker, TheCity

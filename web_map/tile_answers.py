@@ -13,7 +13,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, Final
 
 from gis_core.access import may_read
-from gis_core.tile_plans import MAX_ZOOM
+from gis_core.tiles.plans import MAX_ZOOM
 from web_map.session import VIEWER, recognised
 
 if TYPE_CHECKING:

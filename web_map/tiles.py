@@ -12,7 +12,7 @@ from gis_core.access import Viewer, hidden
 from gis_core.crs import mercator
 from gis_core.scene import MAX_TILE_ZOOM
 from gis_core.spec import Layer
-from gis_core.tile_plans import MAX_ZOOM, check_address, tile_fields
+from gis_core.tiles.plans import MAX_ZOOM, check_address, tile_fields
 from web_map.asking import AskedLayer, Asker, TheCity
 from web_map.ogc import root
 from web_map.ogc_words import link

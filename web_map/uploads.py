@@ -16,11 +16,10 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 from starlette.formparsers import MultiPartException, MultiPartParser
 
-from gis_core import uploads
 from gis_core.access import Viewer, require, require_write
 from gis_core.errors import BadInput, CityError, Problem, TooLarge, Unavailable, Unprocessable
-from gis_core.ingest import Mode, Report, Source, ingest_file
-from gis_core.report import SHOWN
+from gis_core.ingest import Mode, Report, Source, ingest_file, uploads
+from gis_core.ingest.report import SHOWN
 from gis_core.spec import Layer
 from web_map.asking import AskedLayer, Asker, TheCity
 from web_map.city import City

@@ -37,7 +37,7 @@ import shapely
 from gis_core.cluster import Cluster, find_server
 from gis_core.crs import mercator
 from gis_core.database import Database
-from gis_core.tile_plans import BUFFER, EXTENT
+from gis_core.tiles.plans import BUFFER, EXTENT
 from tests.benchmarks.rows import Row
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -21,8 +21,8 @@ import psycopg
 import pytest
 
 from gis_core.cluster import Cluster
+from gis_core.cluster.processes import lock_file, open_lock_file, wait_until
 from gis_core.errors import CityError
-from gis_core.processes import lock_file, open_lock_file, wait_until
 from tests.e2e.conftest import CHENGTU, ROOT, Service, start, stop
 
 DEADLINE_S = 120

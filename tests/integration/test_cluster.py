@@ -20,9 +20,8 @@ import psutil  # type: ignore[import-untyped]
 import psycopg
 import pytest
 
-from gis_core import postgres
-from gis_core.cluster import Cluster, ClusterFailed, ClusterMissing
-from gis_core.processes import lives, wait_until
+from gis_core.cluster import Cluster, ClusterFailed, ClusterMissing, postgres
+from gis_core.cluster.processes import lives, wait_until
 
 ROOT = Path(__file__).resolve().parents[2]
 DEADLINE_S = 120

@@ -21,10 +21,10 @@ import sqlalchemy as sa
 
 from gis_core.access import Role, Viewer
 from gis_core.cluster import Cluster
-from gis_core.copying import WORTH_REBUILDING
 from gis_core.database import Database
 from gis_core.errors import Forbidden, Unavailable, Unprocessable
 from gis_core.ingest import Mode, Source, ingest_frame
+from gis_core.ingest.copying import WORTH_REBUILDING
 from gis_core.spec import Layer
 from scripts import schema
 

@@ -16,7 +16,7 @@ from sqlalchemy.dialects import postgresql
 
 import layers
 from gis_core.access import Role, Viewer, visible
-from gis_core.crs_uris import CRS84, find
+from gis_core.crs.uris import CRS84, find
 from gis_core.database import Database
 from gis_core.errors import BadInput
 from gis_core.features import page

@@ -7,8 +7,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from gis_core import china_datums
 from gis_core.crs import UnknownCrs, declare
+from gis_core.crs import china as china_datums
 
 LON = st.floats(73.0, 135.0)
 LAT = st.floats(3.0, 54.0)

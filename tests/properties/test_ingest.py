@@ -20,14 +20,14 @@ from hypothesis import strategies as st
 
 import layers
 from gis_core import crs
-from gis_core.batches import Batch
-from gis_core.columns import match
 from gis_core.database import Database
 from gis_core.errors import CityError
-from gis_core.foreign import open_foreign
 from gis_core.ingest import Mode, Source, ingest_file, ingest_frame
-from gis_core.intake import Intake
-from gis_core.unpacking import ENDINGS
+from gis_core.ingest.batches import Batch
+from gis_core.ingest.columns import match
+from gis_core.ingest.foreign import open_foreign
+from gis_core.ingest.intake import Intake
+from gis_core.ingest.unpacking import ENDINGS
 
 LAYERS = layers.load()
 QUICK = settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))

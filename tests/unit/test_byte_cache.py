@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gis_core.byte_cache import ByteCache
+from gis_core.tiles.byte_cache import ByteCache
 
 
 def test_what_was_put_is_got_until_it_no_longer_fits() -> None:

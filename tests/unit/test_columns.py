@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gis_core.columns import accepted_names, fold, match, targets
+from gis_core.ingest.columns import accepted_names, fold, match, targets
 from gis_core.spec import Layer
 
 

@@ -10,10 +10,11 @@ import pyproj
 import pytest
 import shapely
 
-from gis_core import china_datums, crs, zones
-from gis_core.china_datums import OutsideChina
-from gis_core.crs import Datum, LocalGrid, Source, UnknownCrs, Unreachable, Zone, declare, to_lonlat
-from gis_core.crs_faults import Finding, diagnose, guess_datum, mend
+from gis_core import crs
+from gis_core.crs import Datum, LocalGrid, Source, UnknownCrs, Unreachable, Zone, declare, to_lonlat, zones
+from gis_core.crs import china as china_datums
+from gis_core.crs.china import OutsideChina
+from gis_core.crs.faults import Finding, diagnose, guess_datum, mend
 
 SHARED = Path(__file__).resolve().parents[3] / "shared" / "data"
 CAMERAS = SHARED / "cameras" / "daxing_traffic_cameras_wgs84.geojson"

@@ -18,13 +18,13 @@ import pytest
 import shapely
 
 from gis_core import crs
-from gis_core.batches import Batch, ahead
-from gis_core.columns import match
 from gis_core.errors import BadInput, Problem, TooLarge, Unprocessable
-from gis_core.foreign import open_foreign
-from gis_core.intake import Intake
+from gis_core.ingest.batches import Batch, ahead
+from gis_core.ingest.columns import match
+from gis_core.ingest.foreign import open_foreign
+from gis_core.ingest.intake import Intake
+from gis_core.ingest.unpacking import Unreadable
 from gis_core.spec import Layer
-from gis_core.unpacking import Unreadable
 
 CITY = (116.2, 39.5, 116.6, 39.8)
 
@@ -307,7 +307,7 @@ def test_limits_hold_while_a_file_is_read(all_layers: dict[str, Layer], monkeypa
 
     for limit in ("MOST_ROWS", "MOST_VERTICES"):
         with monkeypatch.context() as small:
-            small.setattr(f"gis_core.intake.{limit}", 95)
+            small.setattr(f"gis_core.ingest.intake.{limit}", 95)
             intake = Intake(layer, match(layer, list(columns)), crs.declare("WGS84"))
             with pytest.raises(TooLarge):
                 list(intake.runs(endless()))

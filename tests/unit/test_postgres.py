@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from gis_core import postgres
-from gis_core.postgres import ClusterMissing, Owner, access_text, find_server, settings_text
+from gis_core.cluster import postgres
+from gis_core.cluster.postgres import ClusterMissing, Owner, access_text, find_server, settings_text
 
 
 def _install(programs: Path, version: str, postgis: str) -> None:

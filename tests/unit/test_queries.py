@@ -11,12 +11,12 @@ import shapely
 
 import layers
 from gis_core.access import Role, Viewer
-from gis_core.crs_uris import CRS84, UnknownCrsName, as_lonlat, bounds_of, box, find, served
+from gis_core.crs.uris import CRS84, UnknownCrsName, as_lonlat, bounds_of, box, find, served
 from gis_core.errors import BadInput
-from gis_core.filter_times import read_interval, read_moment
+from gis_core.filters.queryables import kinds
+from gis_core.filters.times import read_interval, read_moment
 from gis_core.queries import MOST_FEATURES, read_cursor, read_query, write_cursor
-from gis_core.queryables import kinds
-from gis_core.tile_plans import appearance, check_address, make_plan, tile_fields
+from gis_core.tiles.plans import appearance, check_address, make_plan, tile_fields
 
 LAYER = layers.load()["pipe_segments"]
 WALL = Viewer(Role.wall)

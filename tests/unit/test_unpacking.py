@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from gis_core import unpacking
 from gis_core.errors import TooLarge
-from gis_core.unpacking import Kind, Unreadable, UnsafeArchive, opened, sniff
+from gis_core.ingest import unpacking
+from gis_core.ingest.unpacking import Kind, Unreadable, UnsafeArchive, opened, sniff
 
 
 @pytest.mark.parametrize(

@@ -11,9 +11,9 @@ import pyarrow as pa
 import pytest
 
 from gis_core import Codes
-from gis_core.columns import Target, fold_word
+from gis_core.ingest.columns import Target, fold_word
+from gis_core.ingest.values import check, convert, fill
 from gis_core.model import Field, Label
-from gis_core.values import check, convert, fill
 
 
 class Colour(Codes):

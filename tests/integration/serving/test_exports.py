@@ -21,7 +21,7 @@ from fastapi.testclient import TestClient
 
 from gis_core import export
 from gis_core.access import Viewer
-from gis_core.crs_uris import CRS84, find
+from gis_core.crs.uris import CRS84, find
 from gis_core.database import Database
 from gis_core.export import Format
 from gis_core.queries import Query

@@ -14,7 +14,7 @@ import sqlalchemy as sa
 from fastapi.testclient import TestClient
 
 from gis_core.access import READER, Role, Viewer
-from gis_core.crs_uris import CRS84, find
+from gis_core.crs.uris import CRS84, find
 from gis_core.database import Database
 from gis_core.features import conditions
 from gis_core.filters import parse

@@ -12,7 +12,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from gis_core.values import Fault
+from gis_core.ingest.values import Fault
 
 T = TypeVar("T")
 ROW: Final = "row"

@@ -16,12 +16,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from gis_core import crs, crs_faults, geometry, hexgrid
+from gis_core import crs, geometry, hexgrid
 from gis_core.access import Viewer
-from gis_core.copying import Cover
 from gis_core.crs import Bounds
-from gis_core.crs_faults import Finding
-from gis_core.report import Rows, Tally
+from gis_core.crs import faults as crs_faults
+from gis_core.crs.faults import Finding
+from gis_core.ingest.copying import Cover
+from gis_core.ingest.report import Rows, Tally
 from gis_core.spec import Layer
 
 Geometries: TypeAlias = npt.NDArray[np.object_]

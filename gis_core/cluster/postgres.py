@@ -194,12 +194,12 @@ def settings_text(sockets: Path, cluster_name: str) -> str:
         # A query whose asker has gone (a closed tile, a killed app) is ended instead of run to its end.
         settings["client_connection_check_interval"] = "1s"
     lines = (f"{name} = '{value}'" for name, value in settings.items())
-    return "\n".join(["# Written at each start by gis_core.postgres; changes are lost.", *lines, ""])
+    return "\n".join(["# Written at each start by gis_core.cluster.postgres; changes are lost.", *lines, ""])
 
 
 def access_text(owner: Owner) -> tuple[str, str]:
     """pg_hba.conf and pg_ident.conf: the kernel says who is at the socket; the owner and root become the superuser."""
-    note = "# Written at each start by gis_core.postgres; changes are lost.\n"
+    note = "# Written at each start by gis_core.cluster.postgres; changes are lost.\n"
     names = dict.fromkeys((owner.name, "root"))
     who = "".join(f'{SUPERUSER} "{name}" {SUPERUSER}\n' for name in names)
     return f"{note}local all all peer map={SUPERUSER}\n", note + who

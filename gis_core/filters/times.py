@@ -9,7 +9,7 @@ from typing import Any, Final
 import sqlalchemy as sa
 
 from gis_core.errors import BadInput
-from gis_core.queryables import Kind
+from gis_core.filters.queryables import Kind
 
 _OPEN: Final = {"", ".."}
 _DAY: Final = timedelta(days=1) - timedelta(microseconds=1)

@@ -21,11 +21,11 @@ import orjson
 import sqlalchemy as sa
 
 from gis_core.access import Viewer
-from gis_core.crs_uris import NamedCrs
+from gis_core.crs.uris import NamedCrs
 from gis_core.errors import BadInput
-from gis_core.filter_shapes import compare_shapes, is_shape, shape_of
-from gis_core.filter_times import compare_times, instant_of, is_time, times_of
-from gis_core.queryables import Kind, column, kinds
+from gis_core.filters.queryables import Kind, column, kinds
+from gis_core.filters.shapes import compare_shapes, is_shape, shape_of
+from gis_core.filters.times import compare_times, instant_of, is_time, times_of
 from gis_core.spec import Layer
 
 LONGEST: Final = 32_000

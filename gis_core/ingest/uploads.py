@@ -15,7 +15,7 @@ from gis_core import records
 from gis_core.access import Viewer
 from gis_core.database import Database
 from gis_core.errors import CityError, Forbidden, NotFound
-from gis_core.report import SHOWN, Mode, Report
+from gis_core.ingest.report import SHOWN, Mode, Report
 
 KEPT: Final = 10_000
 """Problems that are kept of one upload."""

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from gis_core.columns import Target, fold_word
+from gis_core.ingest.columns import Target, fold_word
 
 Mask: TypeAlias = npt.NDArray[np.bool_]
 

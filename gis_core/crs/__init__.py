@@ -19,15 +19,15 @@ import pyproj.network
 import shapely
 from pyproj.exceptions import ProjError
 
-from gis_core import china_datums
-from gis_core.china_datums import Floats, Mask, Pair
+from gis_core.crs import china as china_datums
+from gis_core.crs.china import Floats, Mask, Pair
+from gis_core.crs.zones import Datum as Datum
+from gis_core.crs.zones import UnknownCrs as UnknownCrs
+from gis_core.crs.zones import Zone as Zone
+from gis_core.crs.zones import gauss_kruger as gauss_kruger
+from gis_core.crs.zones import prefixed_zone as prefixed_zone
+from gis_core.crs.zones import zones_at as zones_at
 from gis_core.errors import Problem, Unprocessable
-from gis_core.zones import Datum as Datum
-from gis_core.zones import UnknownCrs as UnknownCrs
-from gis_core.zones import Zone as Zone
-from gis_core.zones import gauss_kruger as gauss_kruger
-from gis_core.zones import prefixed_zone as prefixed_zone
-from gis_core.zones import zones_at as zones_at
 
 Geometries: TypeAlias = npt.NDArray[np.object_]
 Bounds: TypeAlias = tuple[float, float, float, float]

@@ -26,10 +26,10 @@ import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pyogrio
 
-from gis_core import dbase, tabular
-from gis_core.batches import Batch
 from gis_core.errors import TooLarge, Unprocessable
-from gis_core.unpacking import LARGEST_UNPACKED, Kind, Unreadable, beside, opened
+from gis_core.ingest import dbase, tabular
+from gis_core.ingest.batches import Batch
+from gis_core.ingest.unpacking import LARGEST_UNPACKED, Kind, Unreadable, beside, opened
 
 BATCH: Final = 65_536
 """Rows that are read at a time."""

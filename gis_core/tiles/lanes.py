@@ -12,8 +12,8 @@ from gis_core.access import READER
 from gis_core.guards import SCOPE
 
 if TYPE_CHECKING:
-    from gis_core.tile_plans import TilePlan
     from gis_core.tiles import Job
+    from gis_core.tiles.plans import TilePlan
 
 _TIMEOUT_S: Final = 30
 _CONNECT_TIMEOUT_S: Final = 10

@@ -14,18 +14,19 @@ import numpy as np
 import pyarrow as pa
 import sqlalchemy as sa
 
-from gis_core import audit, copying, crs
+from gis_core import audit, crs
 from gis_core.access import Viewer, owned, require_write
-from gis_core.batches import Batch, ahead
-from gis_core.columns import Plan, match
-from gis_core.copying import Run, Staging
 from gis_core.database import Database
 from gis_core.errors import Forbidden, Problem, Unprocessable
-from gis_core.foreign import BATCH, Foreign, open_foreign
-from gis_core.intake import Intake, is_datum_column
-from gis_core.placing import sample_points
+from gis_core.ingest import copying
+from gis_core.ingest.batches import Batch, ahead
+from gis_core.ingest.columns import Plan, match
+from gis_core.ingest.copying import Run, Staging
+from gis_core.ingest.foreign import BATCH, Foreign, open_foreign
+from gis_core.ingest.intake import Intake, is_datum_column
+from gis_core.ingest.placing import sample_points
+from gis_core.ingest.report import Mode, Report, Rows, Source
 from gis_core.records import Dataset
-from gis_core.report import Mode, Report, Rows, Source
 from gis_core.spec import Layer
 
 SAME_PLACE_DEG: Final = 1e-5

@@ -9,7 +9,7 @@ import shapely
 import sqlalchemy as sa
 
 from gis_core.crs import WORLD, within
-from gis_core.crs_uris import NamedCrs, as_lonlat, box
+from gis_core.crs.uris import NamedCrs, as_lonlat, box
 from gis_core.errors import BadInput
 from gis_core.rows import spatial
 

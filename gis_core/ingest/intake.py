@@ -14,15 +14,16 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from gis_core import crs, values
+from gis_core import crs
 from gis_core.access import Viewer, owned
-from gis_core.batches import ROW, Batch
-from gis_core.columns import Plan, Target, accepted_names, fold
-from gis_core.copying import Cover, Run
 from gis_core.crs import Bounds
 from gis_core.errors import Problem, TooLarge
-from gis_core.placing import Mask, Piece, Placer
-from gis_core.report import KEPT_PER_KIND, Rows, Tally
+from gis_core.ingest import values
+from gis_core.ingest.batches import ROW, Batch
+from gis_core.ingest.columns import Plan, Target, accepted_names, fold
+from gis_core.ingest.copying import Cover, Run
+from gis_core.ingest.placing import Mask, Piece, Placer
+from gis_core.ingest.report import KEPT_PER_KIND, Rows, Tally
 from gis_core.spec import Layer
 
 RUN: Final = 262_144

@@ -22,11 +22,11 @@ from typing import Final
 import asyncpg
 
 from gis_core.access import Viewer
-from gis_core.byte_cache import ByteCache
 from gis_core.errors import CityError, Unavailable
 from gis_core.spec import Layer
-from gis_core.tile_lanes import Lane
-from gis_core.tile_plans import TilePlan, check_address, make_plan
+from gis_core.tiles.byte_cache import ByteCache
+from gis_core.tiles.lanes import Lane
+from gis_core.tiles.plans import TilePlan, check_address, make_plan
 
 _LANES: Final = min(4 * (os.cpu_count() or 1), 16)
 """Connections. More than the cores, since each waits for its own answer to be read, and other programs run as well."""

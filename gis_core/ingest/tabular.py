@@ -20,12 +20,12 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from gis_core import values
-from gis_core.batches import ROW, Batch
-from gis_core.columns import Target, fold
 from gis_core.errors import BadInput, Unprocessable
+from gis_core.ingest import values
+from gis_core.ingest.batches import ROW, Batch
+from gis_core.ingest.columns import Target, fold
+from gis_core.ingest.unpacking import Unreadable
 from gis_core.model import Field, Label
-from gis_core.unpacking import Unreadable
 
 ENCODINGS: Final = ("utf-8", "gb18030", "gbk", "gb2312", "big5", "utf-16", "latin-1", "cp1252", "ascii")
 LON: Final = (

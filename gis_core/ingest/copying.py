@@ -18,7 +18,7 @@ import pgpq
 import pyarrow as pa
 import sqlalchemy as sa
 
-from gis_core.batches import ahead
+from gis_core.ingest.batches import ahead
 from gis_core.spec import Layer
 
 Rows: TypeAlias = npt.NDArray[np.int64]

@@ -29,7 +29,7 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from gis_core.postgres import (
+from gis_core.cluster.postgres import (
     PORT,
     SUPERUSER,
     ClusterFailed,
@@ -41,7 +41,7 @@ from gis_core.postgres import (
     last_words,
     settings_text,
 )
-from gis_core.processes import commands, is_taken, lives, lock_file, open_lock_file, tell, wait_until, works_in
+from gis_core.cluster.processes import commands, is_taken, lives, lock_file, open_lock_file, tell, wait_until, works_in
 
 START_DEADLINE_S = 180.0
 """From the first try to an answering server, crash recovery and waiting for another process included."""

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 import shapely
 
-from gis_core.china_datums import Floats, outside_china
 from gis_core.crs import (
     LONLAT,
     WORLD,
@@ -36,6 +35,7 @@ from gis_core.crs import (
     zone_source,
     zones_at,
 )
+from gis_core.crs.china import Floats, outside_china
 
 Rows: TypeAlias = npt.NDArray[np.intp]
 

@@ -11,9 +11,9 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from gis_core import tabular
 from gis_core.errors import BadInput
-from gis_core.unpacking import Unreadable
+from gis_core.ingest import tabular
+from gis_core.ingest.unpacking import Unreadable
 
 _HEAD: Final = 32
 _NAME: Final = 11
