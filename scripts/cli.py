@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import click
+from alembic.util import CommandError
 
 from gis_core.errors import CityError, Problem
 from gis_core.settings import Settings
@@ -18,7 +19,7 @@ _EXISTING = click.Path(exists=True, path_type=Path)
 
 
 class _Commands(click.Group):
-    """A group whose commands tell a city's error in one line instead of a traceback."""
+    """A group whose commands tell a city's or a migration's error in one line instead of a traceback."""
 
     def invoke(self, ctx: click.Context) -> Any:
         try:
@@ -26,6 +27,8 @@ class _Commands(click.Group):
         except CityError as error:
             lines = [error.detail, *(f"  {_place_of(p)}: {p.why}" for p in error.problems[:20])]
             raise click.ClickException("\n".join(lines)) from error
+        except CommandError as error:
+            raise click.ClickException(str(error)) from error
 
 
 def _place(command: Any) -> Any:
@@ -108,15 +111,33 @@ def export(layer: str, file: Path, **given: Any) -> None:
 
 @main.command()
 @_place
-@click.option("--role", required=True, help="wall planner utility emergency operator auditor admin")
+@click.option("--role", help="wall planner utility emergency operator auditor admin")
 @click.option("--owner", help="Bind it to one owner's rows (a utility needs this).")
 @click.option("--area", help="Bind it to one administrative area's code.")
 @click.option("--days", default=30, show_default=True, help="How long it is valid.")
 @click.option("--name", default="", help="Who it is for.")
-def token(role: str, owner: str | None, area: str | None, days: int, name: str, **given: Any) -> None:
+@click.option("--list", "listed", is_flag=True, help="Tell of all tokens instead: id, state, role, who, until when.")
+@click.option("--revoke", metavar="ID", help="Withdraw a token, and all sessions that came from it, instead.")
+def token(
+    role: str | None, owner: str | None, area: str | None, days: int, name: str, listed: bool, revoke: str | None,
+    **given: Any,
+) -> None:  # fmt: skip
     """Make a token and print it; it is shown this once and stored only as a digest."""
+    if sum((role is not None, listed, revoke is not None)) != 1:
+        raise click.UsageError("Say one of --role ROLE, --list and --revoke ID.")
     with opening.standing_city(_settings(given)) as city:
-        click.echo(city.door.make(role, owner=owner, area=area, days=days, name=name))
+        if role is not None:
+            click.echo(city.door.make(role, owner=owner, area=area, days=days, name=name))
+        elif revoke is not None:
+            click.echo(f"{city.door.revoke(revoke)} withdrawn")
+        else:
+            for key in city.door.list():
+                bound = [f"owner {key.owner}"] if key.owner else []
+                bound += [f"area {key.area}"] if key.area else []
+                until = f"until {key.expires_at:%Y-%m-%d %H:%M %Z}"
+                click.echo(
+                    "  ".join([key.id, f"{key.state:9}", f"{key.kind:7}", f"{key.role:9}", until, *bound, key.name])
+                )
 
 
 @main.group()

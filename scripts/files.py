@@ -10,7 +10,7 @@ import layers
 from gis_core.access import Role, Viewer
 from gis_core.crs.uris import CRS84, find
 from gis_core.errors import BadInput, NotFound
-from gis_core.export import Format, export
+from gis_core.export import LIMIT_S, Format, export
 from gis_core.ingest import Mode, Report, Source, ingest_file
 from gis_core.queries import Query
 from gis_core.spec import Layer
@@ -50,9 +50,14 @@ def write(city: OpenCity, layer: str, file: Path) -> int:
     kind = next((k for k in Format if k.suffix == file.suffix), None)
     if kind is None:
         raise BadInput(f"{file.name}: the ending must be one of {', '.join(k.suffix for k in Format)}")
-    with tempfile.TemporaryDirectory() as folder, city.database.reading(OPERATOR) as connection:
+    if file.is_dir() or not file.parent.is_dir():
+        raise BadInput(f"{file} cannot be written: {'it is a folder' if file.is_dir() else 'its folder is not there'}")
+    with tempfile.TemporaryDirectory() as folder, city.database.reading(OPERATOR, limit_s=LIMIT_S) as connection:
         made = export(connection, _layer(layer), OPERATOR, Query(find(CRS84, None)), kind, Path(folder))
-        shutil.move(made.path, file)
+        try:
+            shutil.move(made.path, file)
+        except OSError as error:
+            raise BadInput(f"{file} cannot be written: {error.strerror}") from error
     return made.rows
 
 

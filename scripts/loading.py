@@ -129,16 +129,12 @@ def _forget(database: Database, known: Mapping[str, Layer]) -> None:
     """Remove what an earlier load of a pack put in, the city's facts first."""
     with database.writing() as connection:
         connection.execute(sa.delete(City))
-        packed = dict(
-            connection.execute(
-                sa.select(Dataset.layer, sa.func.array_agg(Dataset.id))
-                .where(Dataset.origin == "pack")
-                .group_by(Dataset.layer)
-            )
-            .tuples()
-            .all()
-        )
-        for name, ids in packed.items():
+        packed = connection.execute(
+            sa.select(Dataset.layer, sa.func.array_agg(Dataset.id))
+            .where(Dataset.origin == "pack")
+            .group_by(Dataset.layer)
+        ).all()
+        for name, ids in packed:
             if name in known:
                 model = known[name].model
                 connection.execute(sa.delete(model).where(model.dataset_id.in_(ids)))

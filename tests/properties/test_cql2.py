@@ -81,7 +81,8 @@ words = st.lists(
     st.sampled_from(
         ["code", "diameter_mm", "geom", "updated_at", "AND", "OR", "NOT", "=", "<>", "(", ")", ",", "'a'", "1",
          "-1.5e3", "LIKE", "IN", "BETWEEN", "IS", "NULL", "CASEI(", "S_INTERSECTS(", "POINT(1 2)", "BBOX(1,2,3,4)",
-         "T_AFTER(", "DATE('2026-01-01')", "INTERVAL('..','2026-01-01')", "+", "*", "/", "TRUE", '"code"', ";", "--", "'"]
+         "T_AFTER(", "DATE('2026-01-01')", "INTERVAL('..','2026-01-01')", "+", "*", "/", "TRUE", '"code"', ";",
+         "--", "'"]
     ),
     max_size=14,
 ).map(" ".join)  # fmt: skip
