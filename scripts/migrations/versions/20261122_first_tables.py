@@ -7,7 +7,7 @@ from alembic import op
 from geoalchemy2 import Geometry
 from sqlalchemy.dialects import postgresql
 
-revision: str = 'cd3043341075'
+revision: str = '520431e09e24'
 down_revision: str | None = None
 branch_labels: str | Sequence[str] | None = None
 depends_on: str | Sequence[str] | None = None
@@ -42,7 +42,10 @@ def upgrade() -> None:
     sa.Column('target', sa.String(), nullable=False),
     sa.Column('allowed', sa.Boolean(), nullable=False),
     sa.Column('detail', sa.String(), nullable=False),
-    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit'))
+    sa.Column('previous', sa.LargeBinary(), nullable=False),
+    sa.Column('digest', sa.LargeBinary(), nullable=False),
+    sa.PrimaryKeyConstraint('id', name=op.f('pk_audit')),
+    sa.UniqueConstraint('digest', name=op.f('uq_audit_digest'))
     )
     op.create_index(op.f('ix_audit_at'), 'audit', ['at'], unique=False)
     op.create_geospatial_table('bike_stations',
@@ -320,8 +323,10 @@ def upgrade() -> None:
     sa.Column('expires_at', sa.DateTime(timezone=True), nullable=False),
     sa.Column('revoked_at', sa.DateTime(timezone=True), nullable=True),
     sa.Column('made_at', sa.DateTime(timezone=True), server_default=sa.text('now()'), nullable=False),
+    sa.Column('parent', sa.LargeBinary(), nullable=True),
     sa.PrimaryKeyConstraint('digest', name=op.f('pk_token'))
     )
+    op.create_index(op.f('ix_token_parent'), 'token', ['parent'], unique=False)
     op.create_geospatial_table('traffic_signals',
     sa.Column('id', sa.BigInteger(), sa.Identity(always=False), nullable=False),
     sa.Column('code', sa.String(), nullable=False),
@@ -470,6 +475,7 @@ def downgrade() -> None:
     op.drop_geospatial_index('ix_traffic_signals_geom', table_name='traffic_signals', postgresql_using='gist', column_name='geom')
     op.drop_index(op.f('ix_traffic_signals_cell'), table_name='traffic_signals')
     op.drop_geospatial_table('traffic_signals')
+    op.drop_index(op.f('ix_token_parent'), table_name='token')
     op.drop_table('token')
     op.drop_geospatial_index('ix_shelters_shape', table_name='shelters', postgresql_using='gist', column_name='shape')
     op.drop_geospatial_index('ix_shelters_geom', table_name='shelters', postgresql_using='gist', column_name='geom')
