@@ -15,7 +15,8 @@ from gis_core.settings import Settings
 from scripts import opening
 
 _PATH = click.Path(path_type=Path)
-_EXISTING = click.Path(exists=True, path_type=Path)
+_FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+_FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 class _Commands(click.Group):
@@ -35,8 +36,8 @@ def _place(command: Any) -> Any:
     """The options that say which city, from which files, kept where."""
     for option in (
         click.option("--city", help="A city pack: coquimbo, helsinki, daxing, or a folder with a city.toml."),
-        click.option("--data", type=_EXISTING, help="A folder with files for the pack."),
-        click.option("--osm", type=_EXISTING, help="An OpenStreetMap extract (.osm.pbf); alone it makes a pack."),
+        click.option("--data", type=_FOLDER, help="A folder with files for the pack."),
+        click.option("--osm", type=_FILE, help="An OpenStreetMap extract (.osm.pbf); alone it makes a pack."),
         click.option("--home", type=_PATH, help="Where the cluster and caches live [var/, or CHENGTU_HOME]."),
     ):
         command = option(command)
@@ -75,7 +76,7 @@ def load(again: bool, **given: Any) -> None:
 @main.command()
 @_place
 @click.argument("layer")
-@click.argument("file", type=_EXISTING)
+@click.argument("file", type=_FILE)
 @click.option("--datum", help="The file's coordinates, where it does not say: WGS84, CGCS2000, GCJ-02, BD-09, EPSG:n.")
 @click.option("--mode", type=click.Choice(["all-or-nothing", "good-rows"]), default="all-or-nothing", show_default=True)
 @click.option("--dry-run", is_flag=True, help="Only say what would happen.")
@@ -92,8 +93,9 @@ def upload(layer: str, file: Path, **given: Any) -> None:
         click.echo(note)
     for p in report.problems[:100]:
         click.echo(f"{p.severity}: {_place_of(p)}: {p.why}")
-    click.echo(f"{report.stored} of {report.rows} rows stored, {len(report.problems)} problems")
-    if report.stored < report.rows:
+    good, done = (report.accepted, "would be stored") if report.dry_run else (report.stored, "stored")
+    click.echo(f"{good} of {report.rows} rows {done}, {len(report.problems)} problems")
+    if good < report.rows:
         sys.exit(1)
 
 

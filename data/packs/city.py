@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final, TypeAlias
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
 from data.wheels import Wheel
 from gis_core import Label
@@ -17,6 +19,9 @@ if TYPE_CHECKING:  # the city's facts are read at every start, which must not wa
 
 Bounds: TypeAlias = tuple[float, float, float, float]
 _DATUM: Final = "WGS 84"
+_NAME: Final = re.compile(r"[\w-]+")
+_LONGEST_NAME: Final = 50
+"""Bytes. The city's database is called after it, and PostgreSQL would cut a longer name."""
 PLACEHOLDER_COUNTY: Final = "990000"  # no GB/T 2260 code begins with 99: it marks cities outside that register
 
 
@@ -193,8 +198,17 @@ def read_facts(path: Path) -> CityFacts:
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError, ValueError, BadInput) as error:
         why = f"{error} is not there" if isinstance(error, KeyError) else str(error)
         raise PackUnreadable(f"{path} is no city pack: {why}.") from error
-    if not (west < east and south < north):
+    if not (-180 <= west < east <= 180 and -90 <= south < north <= 90):  # noqa: PLR2004  degrees
         raise PackUnreadable(f"{path} is no city pack: bounds are west, south, east, north in degrees.")
+    if not _NAME.fullmatch(facts.name) or len(facts.name.encode()) > _LONGEST_NAME:
+        raise PackUnreadable(
+            f"{path} is no city pack: the name {facts.name[:60]!r} is not letters, digits, - and _ of at most "
+            f"{_LONGEST_NAME} bytes. People read the title."
+        )
+    try:
+        ZoneInfo(facts.time_zone)
+    except (ZoneInfoNotFoundError, ValueError, OSError) as error:
+        raise PackUnreadable(f"{path} is no city pack: there is no time zone {facts.time_zone!r}.") from error
     return facts
 
 

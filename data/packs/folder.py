@@ -12,9 +12,10 @@ from pyogrio.errors import DataSourceError
 
 from data.frames import LONLAT
 from data.osm import clip, read_extract
-from data.packs.city import Given, Origin, Pack, Piece, read_facts
+from data.packs.city import Given, Origin, Pack, PackUnreadable, Piece, read_facts
 from data.packs.extract import ORIGIN, tell
 from data.packs.simulation import MADE, Simulation, communities, extent_of
+from gis_core import crs
 
 LAYERS: Final = (
     "admin_areas", "roads", "buildings", "greens", "grid_cells", "pipe_points", "pipe_segments", "waterlogging_points",
@@ -34,6 +35,10 @@ def build(folder: Path, given: Given) -> Pack:
     Raises PackUnreadable.
     """
     facts = read_facts(folder / "city.toml")
+    if not crs.measures_metres(facts.metric_crs, *facts.center):
+        raise PackUnreadable(
+            f"{folder / 'city.toml'} is no city pack: metric_crs {facts.metric_crs[:60]!r} gives no metres there."
+        )
     files, strange = find_files(folder)
     steps = len(files) + (len(MADE) if facts.simulate else 0)
     pack = Pack(facts, max(steps, 1), lambda pack: _pieces(pack, given, files))

@@ -6,6 +6,7 @@ and the declared datum is recorded beside the data. pyproj stands behind this on
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -17,7 +18,7 @@ import numpy.typing as npt
 import pyproj
 import pyproj.network
 import shapely
-from pyproj.exceptions import ProjError
+from pyproj.exceptions import CRSError, ProjError
 
 from gis_core.crs import china as china_datums
 from gis_core.crs.china import Floats, Mask, Pair
@@ -40,6 +41,7 @@ ACCEPTED: Final = (
 WORLD: Final = (-180.0, -90.0, 180.0, 90.0)
 MERCATOR_LATITUDE_LIMIT: Final = 85.0511287798066
 _EARTH_RADIUS_M: Final = 6378137.0
+_ARC_DEG: Final = 0.001
 _LONGEST_TEXT: Final = 20_000
 _LONGEST_CODE: Final = 20
 _NAMED_ROWS: Final = 20
@@ -261,6 +263,16 @@ def lengths_m(geoms: Geometries, metric_crs: str) -> Floats:
     """Lengths in metres of longitude/latitude geometries, measured in `metric_crs`; NaN for None."""
     result: Floats = shapely.length(to_metric(geoms, metric_crs))
     return result
+
+
+def measures_metres(metric_crs: str, lon: float, lat: float) -> bool:
+    """Whether there is such a system and its unit is about a metre at a place, as in any system made for it."""
+    arc: Geometries = np.array([shapely.LineString([(lon, lat), (lon, lat + _ARC_DEG)])], dtype=object)
+    try:
+        length = float(lengths_m(arc, metric_crs)[0])
+    except CRSError:
+        return False
+    return 0.8 < length / (math.radians(_ARC_DEG) * _EARTH_RADIUS_M) < 1.25  # noqa: PLR2004  more than any that fits distorts
 
 
 def areas_m2(geoms: Geometries, metric_crs: str) -> Floats:
