@@ -104,7 +104,7 @@ def home() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def helsinki(home: Path) -> Iterator[Service]:
     """The street-scale city, served."""
     service = start(home, "--city", "helsinki")
@@ -112,9 +112,13 @@ def helsinki(home: Path) -> Iterator[Service]:
     assert stop(service) == 0, "SIGTERM ends the service cleanly"
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    """Chromium with software rendering, as CI has it."""
+    """Chromium with software rendering, as CI has it.
+
+    Not kept for the session: while Playwright is open its event loop runs in this thread, and no other test could
+    run one of its own.
+    """
     if not Path(CHROMIUM).exists():
         pytest.fail(f"{CHROMIUM} is missing: apt-get install chromium, or name another in CHENGTU_CHROMIUM")
     with sync_playwright() as playwright:
