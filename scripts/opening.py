@@ -52,11 +52,8 @@ def city(settings: Settings, *, reload: bool = False, watched: bool = False) -> 
 
 @contextmanager
 def standing_city(settings: Settings) -> Iterator[OpenCity]:
-    """The city as it stands, whatever files it was loaded from; loaded only if it never was.
-
-    Where no city is named it is the default one, or the only one that there is.
-    """
-    with database(settings, None if settings.city is None and settings.osm is None else pack_of(settings)) as opened:
+    """The city as it stands, whatever files it was loaded from; loaded only if it never was."""
+    with database(settings) as opened:
         if loading.facts_of(opened) is None:
             pack = pack_of(settings)
             with opened.alone("load"):
@@ -69,9 +66,13 @@ def standing_city(settings: Settings) -> Iterator[OpenCity]:
 def database(settings: Settings, pack: Pack | None = None, *, watched: bool = False) -> Iterator[Database]:
     """The city's database with tables and guards in place: external, or in the private cluster, which is left after.
 
+    Where neither a pack is given nor a city named, it is the default city's, or that of the only one there is.
+
     Raises:
         CityError: no PostgreSQL, none that lets us in, or a database that is somebody else's.
     """
+    if pack is None and (settings.city is not None or settings.osm is not None):
+        pack = pack_of(settings)
     if settings.database_url:
         with _opened(settings.database_url) as external:
             external.reach()

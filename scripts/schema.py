@@ -10,6 +10,7 @@ from alembic import command
 from alembic.config import Config
 from alembic.migration import MigrationContext
 from alembic.script import ScriptDirectory
+from psycopg.errors import InsufficientPrivilege
 
 import layers
 from gis_core import guards
@@ -29,7 +30,7 @@ def upgrade(database: Database) -> tuple[str, ...]:
 
     Raises:
         Conflict: the database is somebody else's; nothing in it was touched.
-        Unavailable: it has no PostGIS.
+        Unavailable: it has no PostGIS, or we may not make tables in it.
     """
     with database.writing() as connection:
         if not is_current(connection):
@@ -37,8 +38,18 @@ def upgrade(database: Database) -> tuple[str, ...]:
             connection.execute(sa.text("SELECT pg_advisory_xact_lock(hashtext('chengtu.schema'))"))
         if not is_current(connection):
             _require_room(connection)
-            command.upgrade(_config(connection), "head")
+            _migrate(connection)
         return tuple(guards.install(connection, tuple(layers.load().values())))
+
+
+def _migrate(connection: sa.Connection) -> None:
+    try:
+        command.upgrade(_config(connection), "head")
+    except sa.exc.ProgrammingError as error:
+        if not isinstance(error.orig, InsufficientPrivilege):
+            raise
+        reason = str(error.orig).splitlines()[0]
+        raise Unavailable(f"this user may not make tables in this database ({reason}); let it own one") from error
 
 
 def _require_room(connection: sa.Connection) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
+from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import asyncpg
 
@@ -28,6 +29,14 @@ _SETTINGS: Final = {
 }
 
 _FIND_READER: Final = "SELECT true FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER')"
+_FOR_LIBPQ_ALONE: Final = frozenset(
+    {
+        "channel_binding", "connect_timeout", "fallback_application_name", "gssdelegation", "gssencmode", "hostaddr",
+        "keepalives", "keepalives_count", "keepalives_idle", "keepalives_interval", "load_balance_hosts",
+        "require_auth", "requirepeer", "requiressl", "sslcertmode", "sslcompression", "sslcrldir", "sslsni",
+        "tcp_user_timeout",
+    }
+)  # fmt: skip
 
 
 class Lane:
@@ -38,7 +47,7 @@ class Lane:
 
     def __init__(self, url: str) -> None:
         """Note where the database is."""
-        self._url = url
+        self._url = _address(url)
         self._connection: Any = None
         self.scope = ""
         self.jobs: Sequence[Job] = ()
@@ -96,3 +105,10 @@ class Lane:
         if await connection.fetchval(_FIND_READER, READER):
             await connection.execute(f"SET ROLE {READER}")
         self._connection = connection
+
+
+def _address(url: str) -> str:
+    """The address without what libpq alone understands: asyncpg would send it to the server, which refuses it."""
+    parts = urlsplit(url)
+    said = [(name, value) for name, value in parse_qsl(parts.query) if name not in _FOR_LIBPQ_ALONE]
+    return urlunsplit(parts._replace(query=urlencode(said)))
