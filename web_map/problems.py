@@ -198,11 +198,12 @@ def _plain(error: HTTPException, path: str) -> JSONResponse:
 def _methods(request: Request) -> list[str]:
     """Which methods this path takes. The router names those of one route only, and a path may have several."""
     routes = request.app.routes
-    return [
+    taken = [
         method
-        for method in ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE")
+        for method in ("GET", "POST", "PUT", "PATCH", "DELETE")
         if any(route.matches({**request.scope, "method": method})[0] is Match.FULL for route in routes)
     ]
+    return ["GET", "HEAD", *taken[1:]] if "GET" in taken else taken
 
 
 def _problem(status: int, slug: str, title: str, detail: str, path: str, more: Mapping[str, Any]) -> JSONResponse:

@@ -21,6 +21,7 @@ from web_map import (
     changes,
     exports,
     headers,
+    heads,
     health,
     hexagons,
     metrics,
@@ -73,6 +74,7 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
     session.install(app)
     app.add_middleware(tile_answers.TileDoor, city=city)
     problems.install(app)
+    app.add_middleware(heads.Heads)
     app.add_middleware(headers.Headers)
     app.add_middleware(metrics.Measured, book=app.state.metrics)
     return app
