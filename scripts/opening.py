@@ -16,6 +16,7 @@ from gis_core.errors import BadInput
 from gis_core.settings import Settings
 from gis_core.tokens import Door, areas_of
 from scripts import loading, schema
+from scripts.scratch import scratch
 from scripts.watch import Watch
 
 DEFAULT_CITY = "coquimbo"
@@ -74,7 +75,7 @@ def database(settings: Settings, pack: Pack | None = None, *, watched: bool = Fa
     if pack is None and (settings.city is not None or settings.osm is not None):
         pack = pack_of(settings)
     if settings.database_url:
-        with _opened(settings.database_url) as external:
+        with scratch(settings.home), _opened(settings.database_url) as external:
             external.reach()
             _prepare(external, pack)
             yield external
@@ -84,7 +85,11 @@ def database(settings: Settings, pack: Pack | None = None, *, watched: bool = Fa
         cluster.start()
         name = _PREFIX + (pack.facts.name if pack is not None else _only_city(cluster))
         cluster.create_database(name)
-        with _opened(cluster.url(name)) as private, Watch(cluster, private) if watched else nullcontext():
+        with (
+            scratch(settings.home),
+            _opened(cluster.url(name)) as private,
+            Watch(cluster, private) if watched else nullcontext(),
+        ):
             _prepare(private, pack)
             yield private
     finally:

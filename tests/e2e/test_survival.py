@@ -178,13 +178,17 @@ def test_killed_while_a_file_comes_in_it_has_the_whole_old_state(home: Path) -> 
             service.process.kill()
             assert isinstance(answer.exception(DEADLINE_S), httpx.TransportError)
         service.process.wait(DEADLINE_S)
+    left = list((home / "scratch").iterdir())
+    assert len(left) == 1
     with serving(home, "--city", str(town)) as service, client(service, "operator") as opened:
         assert (count(opened), count(opened, "cameras")) == (40, 20)
         assert ask(home, "SELECT count(*) FROM parking WHERE name <> 'of the pack'") == 0
         assert ask(home, "SELECT count(*) FROM dataset") == 2
         assert give(opened, table("P", 50, "of the upload")).status_code == 201
         assert count(opened) == 50
+        assert not left[0].exists()
         assert stop(service) == 0
+    assert list((home / "scratch").iterdir()) == []
 
 
 def test_killed_while_it_loads_it_loads_again_and_all(home: Path) -> None:
