@@ -23,6 +23,9 @@ SUPERUSER = "chengtu"
 """The database role that owns the cluster; also the name of the pg_ident map that leads to it."""
 PORT = 5432
 """Only the name of the socket file: no TCP port is ever opened."""
+_KEEP_MEMORY = {"MALLOC_TRIM_THRESHOLD_": "16777216", "MALLOC_MMAP_THRESHOLD_": "16777216"}
+"""For GNU malloc: a backend keeps up to 16 MB that it has freed. A tile of 150 kB takes and frees 2.6 MB; giving those
+back to the system and taking them again was 660 page faults and a tenth of its time."""
 COMMAND_TIMEOUT_S = 180
 """The longest that a single program of PostgreSQL (initdb is the slow one) may take."""
 
@@ -112,7 +115,7 @@ class Owner:
                 text=True,
                 errors="replace",
                 cwd="/",
-                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C"},
+                env={"PATH": os.environ.get("PATH", os.defpath), "LC_ALL": "C", **_KEEP_MEMORY},
                 timeout=COMMAND_TIMEOUT_S,
                 start_new_session=detached,
                 umask=0o077,
