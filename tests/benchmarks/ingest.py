@@ -141,8 +141,9 @@ def _make(file: Path, count: int) -> None:
 
 def _ours(url: str, file: Path) -> float:
     """The product's own rooms, from opening the file to the COPY; only the table at the end is a plain one."""
-    from gis_core import Circle, Feature, Group, Label, Layer, copying, crs, field, line
+    from gis_core import Circle, Feature, Group, Label, Layer, crs, field, line
     from gis_core.database import Database
+    from gis_core.ingest import copying
     from gis_core.ingest.batches import ahead
     from gis_core.ingest.columns import match
     from gis_core.ingest.foreign import open_foreign
