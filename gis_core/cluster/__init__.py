@@ -29,18 +29,11 @@ from urllib.parse import quote
 import psycopg
 from psycopg import sql
 
-from gis_core.cluster.postgres import (
-    PORT,
-    SUPERUSER,
-    ClusterFailed,
-    ClusterMissing,
-    Owner,
-    Server,
-    access_text,
-    find_server,
-    last_words,
-    settings_text,
-)
+from gis_core.cluster.postgres import PORT, SUPERUSER, Owner, access_text, last_words, settings_text
+from gis_core.cluster.postgres import ClusterFailed as ClusterFailed
+from gis_core.cluster.postgres import ClusterMissing as ClusterMissing
+from gis_core.cluster.postgres import Server as Server
+from gis_core.cluster.postgres import find_server as find_server
 from gis_core.cluster.processes import commands, is_taken, lives, lock_file, open_lock_file, tell, wait_until, works_in
 
 START_DEADLINE_S = 180.0
@@ -48,6 +41,7 @@ START_DEADLINE_S = 180.0
 STOP_DEADLINE_S = 60.0
 """For a clean stop with its checkpoint; then the server is told to drop everything, which loses no committed row."""
 ORPHANS_GRACE_S = 5.0
+APPEARS_S = 1.0
 CONNECT_TIMEOUT_S = 5
 LONGEST_SOCKET_FOLDER = 90
 """Bytes. A socket's whole path may have 103 (macOS) or 107 (Linux), and the file name takes 13."""
@@ -261,7 +255,13 @@ class Cluster:
             # else it recovers, or it is still going down: its answer or its end will come
             return False
 
-        if not wait_until(answers, deadline):
+        try:
+            came = wait_until(answers, deadline)
+        except (KeyboardInterrupt, SystemExit):
+            # We are told to end while a server begins: only once it can be seen can `leave` stop it.
+            wait_until(lambda: self._processes()[0] is not None, time.monotonic() + APPEARS_S)
+            raise
+        if not came:
             raise ClusterFailed(f"PostgreSQL in {self.place} does not answer: see {self.log}")
 
     def _launch(self) -> int:
@@ -395,6 +395,3 @@ class Cluster:
 def _is_private(folder: Path, uid: int) -> bool:
     status = folder.lstat()
     return stat.S_ISDIR(status.st_mode) and status.st_uid == uid and not status.st_mode & 0o077
-
-
-__all__ = ["Cluster", "ClusterFailed", "ClusterMissing", "Server", "find_server"]

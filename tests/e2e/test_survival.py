@@ -219,6 +219,22 @@ def test_a_signal_while_it_loads_stops_all_of_it(home: Path) -> None:
     assert "Traceback" not in (home / "first.log").read_text()
 
 
+def test_a_signal_while_the_database_starts_stops_it(home: Path) -> None:
+    town = make_town(home / "town", parking=5)
+    assert run("load", "--home", str(home), "--city", str(town)).returncode == 0
+    written = home / "postgres" / "data" / "pg_hba.conf"  # the last thing that is done before PostgreSQL is launched
+    for sign in (signal.SIGTERM, signal.SIGINT):
+        before = written.stat().st_mtime_ns
+        command = [*CHENGTU, "serve", "--port", "0", "--home", str(home), "--city", str(town)]
+        with (home / "first.log").open("w") as log:
+            begun = subprocess.Popen(command, stdout=log, stderr=log, cwd=ROOT, start_new_session=True)
+        until(lambda: written.stat().st_mtime_ns != before or begun.poll() is not None)  # noqa: B023
+        begun.send_signal(sign)
+        assert begun.wait(DEADLINE_S) == 0
+        assert postgres_of(home) == []
+        assert (home / "first.log").read_text() == ""
+
+
 def test_two_services_share_a_home(home: Path) -> None:
     town = make_town(home / "town", parking=2000)
     with ThreadPoolExecutor(2) as pool:
