@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
@@ -28,6 +29,7 @@ _SETTINGS: Final = {
     "statement_timeout": str(_TIMEOUT_S * 1000),
 }
 
+_MOST_PREPARED: Final = 100
 _FIND_READER: Final = "SELECT true FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER')"
 _FOR_LIBPQ_ALONE: Final = frozenset(
     {
@@ -49,6 +51,7 @@ class Lane:
         """Note where the database is."""
         self._url = _address(url)
         self._connection: Any = None
+        self._prepared: OrderedDict[TilePlan, Any] = OrderedDict()
         self.scope = ""
         self.jobs: Sequence[Job] = ()
 
@@ -71,6 +74,8 @@ class Lane:
             ):
                 if not self._connection.is_closed():
                     raise
+            except asyncpg.InvalidCachedStatementError:
+                pass  # the table has changed under the statement: prepare it anew
         await self._connect()
         return await self._fetch(plan, addresses)
 
@@ -86,20 +91,27 @@ class Lane:
             self.scope = ""
             await self._connection.execute("SELECT set_config($1, $2, false)", SCOPE, plan.scope)
             self.scope = plan.scope
+        statement = self._prepared.get(plan) or await self._prepare(plan)
         tiles = [b""] * len(addresses)
-        for place, tile in await self._connection.fetch(plan.text, *zip(*addresses, strict=True)):
+        for place, tile in await statement.fetch(*zip(*addresses, strict=True)):
             tiles[place - 1] = tile or b""
         return tiles
 
+    async def _prepare(self, plan: TilePlan) -> Any:
+        statement = self._prepared[plan] = await self._connection.prepare(plan.text)
+        if len(self._prepared) > _MOST_PREPARED:
+            self._prepared.popitem(last=False)
+        return statement
+
     async def _connect(self) -> None:
         await self.close()
+        self._prepared.clear()
         self.scope = ""
         connection = await asyncpg.connect(
             self._url,
             timeout=_CONNECT_TIMEOUT_S,
             server_settings=_SETTINGS,
-            statement_cache_size=100,
-            max_cacheable_statement_size=0,
+            statement_cache_size=0,
         )
         # A server that gave us no such role has told so when its guards were installed; the gate holds there alone.
         if await connection.fetchval(_FIND_READER, READER):
