@@ -70,14 +70,16 @@ def chengtu() -> Iterator[Command]:
     home = Path(tempfile.mkdtemp(prefix="chengtu-cli-"))
     home.chmod(0o755)
     keeper = Cluster(home / "postgres")
-    keeper.start()
-    command = Command(home, keeper)
-    town = make_town(home / "town", parking=40)
-    (town / "admin_areas.csv").write_text(AREA, encoding="utf-8")
-    command.done("load", "--city", town)
-    yield command
-    keeper.remove()
-    shutil.rmtree(home, ignore_errors=True)
+    try:
+        keeper.start()
+        command = Command(home, keeper)
+        town = make_town(home / "town", parking=40)
+        (town / "admin_areas.csv").write_text(AREA, encoding="utf-8")
+        command.done("load", "--city", town)
+        yield command
+    finally:
+        keeper.remove()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def every_command(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:

@@ -96,17 +96,19 @@ def server() -> Iterator[Server]:
     home = Path(tempfile.mkdtemp(prefix="chengtu-external-"))
     home.chmod(0o755)
     cluster = Cluster(home / "postgres")
-    cluster.start()
-    town = make_town(home / "town", parking=20)
-    (town / "pipe_segments.csv").write_text(PIPES, encoding="utf-8")
-    made = Server(cluster, town, home)
-    made.tell("postgres", sql.SQL("CREATE ROLE plain LOGIN PASSWORD {}").format(PASSWORD))
-    access = cluster.place / "data" / "pg_hba.conf"
-    access.write_text("local all plain scram-sha-256\n" + access.read_text(encoding="utf-8"), encoding="utf-8")
-    made.tell("postgres", "SELECT pg_reload_conf()")
-    yield made
-    cluster.remove()
-    shutil.rmtree(home, ignore_errors=True)
+    try:
+        cluster.start()
+        town = make_town(home / "town", parking=20)
+        (town / "pipe_segments.csv").write_text(PIPES, encoding="utf-8")
+        made = Server(cluster, town, home)
+        made.tell("postgres", sql.SQL("CREATE ROLE plain LOGIN PASSWORD {}").format(PASSWORD))
+        access = cluster.place / "data" / "pg_hba.conf"
+        access.write_text("local all plain scram-sha-256\n" + access.read_text(encoding="utf-8"), encoding="utf-8")
+        made.tell("postgres", "SELECT pg_reload_conf()")
+        yield made
+    finally:
+        cluster.remove()
+        shutil.rmtree(home, ignore_errors=True)
 
 
 def as_role(client: TestClient, role: str, owner: str | None = None) -> dict[str, str]:
