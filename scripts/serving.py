@@ -13,6 +13,7 @@ import uvicorn
 from gis_core.errors import CityError
 from gis_core.settings import Settings
 from scripts import opening
+from web_map.connections import OnePiece
 from web_map.service import create_app
 
 _LINK_HOURS = 12
@@ -51,7 +52,7 @@ def serve(settings: Settings) -> None:
         app = create_app(settings, city.database, city.facts)
         config = uvicorn.Config(
             app,
-            http="httptools",
+            http=OnePiece,
             loop="uvloop" if sys.platform != "win32" else "asyncio",
             log_level="warning",
             access_log=False,

@@ -145,7 +145,7 @@ def _gzip(body: bytes) -> bytes:
 async def _patiently(waiting: asyncio.Future[bytes], receive: Receive) -> bytes | None:
     """Wait for a tile; after a while watch whether the client still does. None if it left."""
     watchers: list[asyncio.Task[None]] = []
-    loop = asyncio.get_running_loop()
+    loop = waiting.get_loop()
 
     async def watch() -> None:
         while (await receive())["type"] != "http.disconnect":

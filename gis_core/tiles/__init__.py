@@ -28,8 +28,8 @@ from gis_core.tiles.byte_cache import ByteCache
 from gis_core.tiles.lanes import Lane
 from gis_core.tiles.plans import TilePlan, check_address, make_plan
 
-_LANES: Final = min(4 * (os.cpu_count() or 1), 16)
-"""Connections. More than the cores, since each waits for its own answer to be read, and other programs run as well."""
+_LANES: Final = min(max(2 * (os.cpu_count() or 1), 3), 16)
+"""Connections: enough that the cores have work while answers are read, and so few that what waits goes in batches."""
 _BATCH_S: Final = 0.02
 """About how long the tiles that one statement makes may take together."""
 _LARGEST_BATCH: Final = 24
@@ -86,10 +86,12 @@ class Tiles:
         self._tasks: dict[Lane, asyncio.Task[None]] = {}
         self._starting = 0
         self._open = False
+        self._loop: asyncio.AbstractEventLoop
         self.cache = ByteCache(cache_mb * 2**20)
 
     async def open(self) -> None:
         """Begin to take jobs."""
+        self._loop = asyncio.get_running_loop()
         self._open = True
 
     async def close(self) -> None:
@@ -146,11 +148,15 @@ class Tiles:
         return kept if kept is not None else await self.ask(key)
 
     def ask(self, key: Key) -> asyncio.Future[bytes]:
-        """Wait for a tile that is not in the cache (plan, version, z, x, y). Cancel the future to leave."""
-        waiter: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
+        """Wait for a tile that is not in the cache (plan, version, z, x, y). Cancel the future to leave.
+
+        Raises:
+            Unavailable: the tiles are not open.
+
+        """
         if not self._open:
-            waiter.set_exception(Unavailable("the tiles are not open"))
-            return waiter
+            raise Unavailable("the tiles are not open")
+        waiter: asyncio.Future[bytes] = self._loop.create_future()
         job = self._jobs.get(key)
         if job is None:
             job = self._jobs[key] = Job(key)
@@ -174,7 +180,7 @@ class Tiles:
         lane = next((free for free in self._free if free.scope == plan.scope), self._free[-1])
         self._free.remove(lane)
         self._starting += 1
-        task = asyncio.get_running_loop().create_task(self._work(lane))
+        task = self._loop.create_task(self._work(lane))
         self._tasks[lane] = task
 
     async def _work(self, lane: Lane) -> None:

@@ -111,7 +111,8 @@ class Lane:
             self._url,
             timeout=_CONNECT_TIMEOUT_S,
             server_settings=_SETTINGS,
-            statement_cache_size=0,
+            # Without a cache of its own asyncpg would give our statements no name, and the server would plan each time.
+            statement_cache_size=10,
         )
         # A server that gave us no such role has told so when its guards were installed; the gate holds there alone.
         if await connection.fetchval(_FIND_READER, READER):

@@ -10,6 +10,7 @@ import uvicorn
 
 from gis_core.database import Database
 from gis_core.settings import Settings
+from web_map.connections import OnePiece
 from web_map.service import create_app
 
 FACTS = {
@@ -26,7 +27,7 @@ def main(port: int, url: str, cache_mb: int) -> None:
     settings = replace(Settings(), home=Path("unused"), tile_cache_mb=cache_mb)
     app = create_app(settings, Database(url), FACTS)
     uvicorn.run(
-        app, port=port, http="httptools", loop="uvloop", log_level="error", access_log=False, server_header=False
+        app, port=port, http=OnePiece, loop="uvloop", log_level="error", access_log=False, server_header=False
     )
 
 

@@ -8,8 +8,9 @@ touches the tile itself, ours what touches its buffer as well. pgbench runs the 
 statement of the product for one tile, prepared, in the same role and scope and with the same settings, 8 clients.
 
 "Uncached" is ours with its cache set to nothing. The cached tile is ours with a warm cache against tipg's uncached one.
-The tenant owns an eighth of the pipes. A round asks everybody one after the other; ratios are made within a round, and
-the median of the rounds counts. The pipes lie as densely as in a large city: about 40,000 km on 1,400 square km.
+The pipes of the western third belong to one owner, whose tiles there are asked for with the owner's token
+and with everybody's: the same pipes by two rights. A round asks one after the other; ratios are made within a round,
+and the median of the rounds counts. The pipes lie as densely as in a large city: about 40,000 km on 1,400 square km.
 """
 
 from __future__ import annotations
@@ -54,6 +55,7 @@ SPAN = 0.40, 0.345
 FIELDS = "code,pipe_class,diameter_mm,start_depth_m,end_depth_m,owner,simulated"
 CONNECTIONS = 8
 OWNERS = 8
+TENANT = "owner of the west"
 _WARM = 20
 """The cached tiles lie in a square with so many on each side at zoom 16."""
 _READY_S = 120.0
@@ -93,7 +95,8 @@ def run(quick: bool) -> list[Row]:
                     "ours": lambda a=area: load.ask(uncached, _ours(a), a, everybody),
                     "tipg": lambda a=area: load.ask(tipg, _TIPG, a, None),
                     "pgbench": lambda a=area: load.pgbench(url, a),
-                    "tenant": lambda a=area: load.ask(uncached, _ours(a), a, tenant),
+                    "tenant": lambda a=_west(area): load.ask(uncached, _ours(a), a, tenant),
+                    "all": lambda a=_west(area): load.ask(uncached, _ours(a), a, everybody),
                 }.items():
                     found.setdefault(f"{name} {z}", []).append(rate())
             found.setdefault("cached 16", []).append(load.ask(cached, _ours(near), near, everybody))
@@ -103,8 +106,8 @@ def run(quick: bool) -> list[Row]:
         _row(found, f"z14, {count:,} pipes, uncached", "ours 14", "tipg 14", "tipg", ">= 1.5"),
         _row(found, f"z14, {count:,} pipes, uncached", "ours 14", "pgbench 14", "pgbench", ">= 0.8"),
         _row(found, "z16, cached against uncached", "cached 16", "tipg 16", "tipg", ">= 20"),
-        _row(found, "z16, an owner's own", "tenant 16", "ours 16", "everybody's", ">= 0.95"),
-        _row(found, "z14, an owner's own", "tenant 14", "ours 14", "everybody's", ">= 0.95"),
+        _row(found, "z16, an owner's own", "tenant 16", "all 16", "with everybody's token", ">= 0.95"),
+        _row(found, "z14, an owner's own", "tenant 14", "all 14", "with everybody's token", ">= 0.95"),
     ]
 
 
@@ -128,7 +131,7 @@ def _fill(cluster: Cluster, count: int) -> tuple[str, str]:
     with database.engine.connect().execution_options(isolation_level="AUTOCOMMIT") as connection:
         connection.exec_driver_sql("VACUUM ANALYZE pipe_segments")
     door = Door(database)
-    tokens = door.make("wall"), door.make("utility", owner="owner 3")
+    tokens = door.make("wall"), door.make("utility", owner=TENANT)
     database.close()
     return tokens
 
@@ -149,7 +152,7 @@ def _pipes(count: int) -> gpd.GeoDataFrame:
         "diameter_mm": np.array([100.0, 150, 200, 300, 400, 600, 800, 1200])[number * 7 % 8],
         "start_depth_m": 1 + number % 20 / 10,
         "end_depth_m": 1 + number % 17 / 10,
-        "owner": [f"owner {n}" for n in number % OWNERS],
+        "owner": np.where(x < west + (east - west) / 3, TENANT, [f"owner {n}" for n in number % OWNERS]),
     }
     return gpd.GeoDataFrame(values, geometry=shapely.linestrings(lines), crs="EPSG:4326")
 
@@ -170,6 +173,12 @@ def _whole(z: int, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
         ((half - y) / (2 * half) * 2**z).astype(int),
     )
     return (int(left), int(right)), (int(top), int(bottom))
+
+
+def _west(area: Area) -> Area:
+    """The tiles of an area that lie in its western third, off its edge."""
+    left, right = area.x
+    return Area(area.z, (left, left + max((right - left) // 3 - 2, 0)), area.y)
 
 
 def _middle(z: int, count: int) -> tuple[tuple[int, int], tuple[int, int]]:
