@@ -26,9 +26,7 @@ def main(port: int, url: str, cache_mb: int) -> None:
     """Serve until a signal comes."""
     settings = replace(Settings(), home=Path("unused"), tile_cache_mb=cache_mb)
     app = create_app(settings, Database(url), FACTS)
-    uvicorn.run(
-        app, port=port, http=OnePiece, loop="uvloop", log_level="error", access_log=False, server_header=False
-    )
+    uvicorn.run(app, port=port, http=OnePiece, loop="uvloop", log_level="error", access_log=False, server_header=False)
 
 
 if __name__ == "__main__":

@@ -91,12 +91,13 @@ def run(quick: bool) -> list[Row]:
         for _ in range(rounds):
             for z in (16, 14):
                 area = Area(z, *_whole(z, count))
+                west = _west(area)
                 for name, rate in {
                     "ours": lambda a=area: load.ask(uncached, _ours(a), a, everybody),
                     "tipg": lambda a=area: load.ask(tipg, _TIPG, a, None),
                     "pgbench": lambda a=area: load.pgbench(url, a),
-                    "tenant": lambda a=_west(area): load.ask(uncached, _ours(a), a, tenant),
-                    "all": lambda a=_west(area): load.ask(uncached, _ours(a), a, everybody),
+                    "tenant": lambda a=west: load.ask(uncached, _ours(a), a, tenant),
+                    "all": lambda a=west: load.ask(uncached, _ours(a), a, everybody),
                 }.items():
                     found.setdefault(f"{name} {z}", []).append(rate())
             found.setdefault("cached 16", []).append(load.ask(cached, _ours(near), near, everybody))

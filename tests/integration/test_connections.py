@@ -23,6 +23,7 @@ async def _app(scope: Any, receive: Any, send: Any) -> None:
     """`/long` streams without a length, `/slow` pauses between head and body, all else answers a few bytes."""
     if scope["type"] != "http":
         return
+    await receive()
     long = scope["path"] == "/long"
     headers = [] if long else [(b"content-length", b"5")]
     await send({"type": "http.response.start", "status": 200, "headers": headers})
