@@ -29,7 +29,7 @@ import pyogrio
 from gis_core.errors import TooLarge, Unprocessable
 from gis_core.ingest import dbase, tabular
 from gis_core.ingest.batches import Batch
-from gis_core.ingest.unpacking import LARGEST_UNPACKED, Kind, Unreadable, beside, opened
+from gis_core.ingest.unpacking import LARGEST_UNPACKED, Kind, Unreadable, beside, opened, sniff
 
 BATCH: Final = 65_536
 """Rows that are read at a time."""
@@ -99,6 +99,31 @@ def open_foreign(
         yield replace(foreign, read=read)
 
 
+@contextmanager
+def open_table(path: Path, encoding: str | None = None) -> Iterator[Foreign]:
+    """Open a dBASE table that has no geometry. Raises Unreadable."""
+    _set_up_gdal()
+    notes: list[str] = []
+    with TemporaryDirectory(prefix="chengtu-in-") as folder, _said(path):
+        copy = Path(folder) / "data.dbf"
+        shutil.copyfile(path, copy)
+        given = tabular.checked_encoding(encoding) if encoding is not None else None
+        named = dbase.encoding(copy, path.with_suffix(".cpg"), given, notes)
+        dbase.mend_names(copy, named)
+        yield _gdal(Kind.shapefile, str(copy), encoding=named.upper(), notes=tuple(notes), bare=True)
+
+
+def layers_of(path: Path) -> list[str]:
+    """The names of the layers of a GeoPackage that have geometry. Raises Unreadable."""
+    _set_up_gdal()
+    with path.open("rb") as file:
+        if sniff(file) is not Kind.geopackage:
+            raise Unreadable("The file is called *.gpkg, but its content is none.")
+    with _said(path), warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        return [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+
+
 def _open(kind: Kind, path: Path, folder: Path, encoding: str | None, inner: str | None) -> Foreign:
     match kind:
         case Kind.geojson | Kind.lines:
@@ -139,17 +164,18 @@ def _gdal(
     stated: bool | None = None,
     encoding: str | None = None,
     notes: tuple[str, ...] = (),
+    bare: bool = False,
 ) -> Foreign:
-    """A file that one of GDAL's drivers reads."""
+    """A file that one of GDAL's drivers reads; `bare` is one without geometry."""
 
     def read(columns: Sequence[str]) -> Iterator[Batch]:
         with _reader(address, layer, encoding, list(columns)) as (meta, reader):
             geometry = meta["geometry_name"] or "wkb_geometry"
-            if geometry not in reader.schema.names:
+            if geometry not in reader.schema.names and not bare:
                 raise Unprocessable("The file has no geometry.")
             for batch in reader:
                 parts = dict(zip(batch.schema.names, batch.columns, strict=True))
-                wkb = parts.pop(geometry)
+                wkb = pa.nulls(batch.num_rows, pa.binary()) if bare else parts.pop(geometry)
                 yield Batch(parts, wkb.storage if isinstance(wkb, pa.ExtensionArray) else wkb)
 
     with _reader(address, layer, encoding, None) as (meta, _):
@@ -236,9 +262,7 @@ def _shapefile(path: Path, given: str | None) -> Foreign:
 
 def _layer_of(path: Path, inner: str | None) -> str:
     """The spatial layer of a GeoPackage: the one that is named, or the only one."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        found = [str(name) for name, geometry in pyogrio.list_layers(path) if geometry is not None]
+    found = layers_of(path)
     if inner is not None and inner in found:
         return inner
     if inner is not None or len(found) != 1:

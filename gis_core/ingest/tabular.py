@@ -93,7 +93,7 @@ class Text:
             known = {name: column for i, (name, column) in enumerate(named.items()) if i != self.wkt}
             return Batch(known | ({} if srids is None else {"srs": srids}), geometries, tuple(faults))
         if self.lon is None or self.lat is None:
-            raise Unreadable("The table has neither a WKT column nor longitude and latitude.")
+            return Batch(named, np.full(len(lines), None, object), tuple(faults))
         x, y = (self._coordinate(columns[i], self.columns[i], faults) for i in (self.lon, self.lat))
         nowhere = np.isnan(x) | np.isnan(y)
         points = np.asarray(shapely.points(np.where(nowhere, 0, x), np.where(nowhere, 0, y)), object)
@@ -106,8 +106,11 @@ class Text:
         return pc.fill_null(read.values, float("nan")).to_numpy(zero_copy_only=False)
 
 
-def inspect(path: Path, encoding: str | None = None) -> Text:
-    """Find out how a delimited file is written. Raises Unreadable, Unprocessable where there is no geometry in it."""
+def inspect(path: Path, encoding: str | None = None, *, placed: bool = True) -> Text:
+    """Find out how a delimited file is written. Raises Unreadable, Unprocessable where there is no geometry in it.
+
+    `placed` False: no column is its geometry, whatever its name; all are attributes.
+    """
     encoding = _encoding(path, encoding)
     try:
         with _open(path, encoding) as file:
@@ -120,7 +123,9 @@ def inspect(path: Path, encoding: str | None = None) -> Text:
         raise Unreadable(f"The text cannot be read as {encoding}: {error}.") from error
     if not 1 < len(header) <= _MOST_COLUMNS:
         raise Unreadable(f"The table's first line names {len(header)} columns; is it a table with a header?")
-    columns = _distinct(header)
+    columns = distinct(header)
+    if not placed:
+        return Text(path, encoding, delimiter, columns, None, None, None)
     folded = [_bare(name) for name in columns]
     lon, lat, wkt = (next((folded.index(n) for n in names if n in folded), None) for names in (LON, LAT, WKT))
     if wkt is not None and not re.match(_WKT_FORM, _first_value(sample, delimiter, wkt)):
@@ -213,7 +218,7 @@ def _from_wkt(column: pa.Array) -> tuple[Any, pa.Array | None]:
     return np.asarray(geometries, object), srids
 
 
-def _distinct(header: Sequence[str]) -> tuple[str, ...]:
+def distinct(header: Sequence[str]) -> tuple[str, ...]:
     """Column names without outer blanks, each once; nameless ones by their number."""
     names: dict[str, None] = {}
     for i, given in enumerate(header):

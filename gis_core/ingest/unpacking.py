@@ -11,7 +11,7 @@ import shutil
 import stat
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path, PurePosixPath
@@ -92,6 +92,40 @@ def opened(path: Path, name: str | None = None) -> Iterator[tuple[Kind, Path]]:
     with TemporaryDirectory(prefix="chengtu-in-") as folder:
         inner = _unpack(path, Path(folder))
         yield _checked_kind(inner, inner.name), inner
+
+
+def check_archive(path: Path) -> None:
+    """Refuse a zip (such as an Excel file) that would do harm. Raises Unreadable, UnsafeArchive, TooLarge."""
+    try:
+        with zipfile.ZipFile(path) as archive:
+            _safe_entries(archive)
+    except (zipfile.BadZipFile, OSError, ValueError) as error:
+        raise Unreadable(f"The file is damaged or not what its ending says: {error}.") from error
+
+
+def unpack_all(path: Path, folder: Path, endings: Sequence[str]) -> list[tuple[str, Path]]:
+    """Unpack every data set of these endings under names of our own; returns the names in the archive and the files.
+
+    A shapefile's table is unpacked beside it and is no data set of its own. Raises as `opened` does.
+    """
+    try:
+        with zipfile.ZipFile(path) as archive:
+            entries = [e for e in _safe_entries(archive) if not e.is_dir() and not _SKIPPED.search(e.filename)]
+            kept = {e.filename: PurePosixPath(e.filename.lower()).suffix for e in entries}
+            shapes = {_stem(e) for e in entries if kept[e.filename] == ".shp"}
+            found, numbers, budget = [], dict[str, int](), LARGEST_UNPACKED
+            for entry in entries:
+                ending, stem = kept[entry.filename], _stem(entry)
+                part = stem in shapes and ending in _BESIDE
+                if not part and ending not in endings:
+                    continue
+                target = folder / f"data{numbers.setdefault(stem, len(numbers))}{ending}"
+                budget -= _extract(archive, entry, target, budget)
+                if ending == ".shp" or not part:
+                    found.append((entry.filename.rsplit("/", 1)[-1], target))
+    except (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, OSError, RuntimeError) as error:
+        raise Unreadable(f"The zip is damaged or cut off: {error}.") from error
+    return found
 
 
 def _checked_kind(path: Path, name: str) -> Kind:
