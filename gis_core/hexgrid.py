@@ -23,11 +23,13 @@ from h3ronpy import ContainmentMode, vector
 from sqlalchemy import BigInteger, ColumnElement, literal_column
 
 from gis_core.errors import Problem, TooLarge, Unprocessable
+from gis_core.vertices import Vertices
 
 Floats: TypeAlias = npt.NDArray[np.float64]
 Cells: TypeAlias = npt.NDArray[np.int64]
 Rows: TypeAlias = npt.NDArray[np.int64]
 Geometries: TypeAlias = npt.NDArray[np.object_]
+Mask: TypeAlias = npt.NDArray[np.bool_]
 Cover: TypeAlias = tuple[Rows, Cells, Floats]
 
 FINEST: Final = 11
@@ -138,15 +140,22 @@ def cover_lines(geoms: Geometries, resolution: int = COVER_RESOLUTION) -> Cover:
     shares sum to 1 (within 1e-12). A line of no length counts wholly for the cell of its first vertex; None and
     empty lines have no rows. Raises NoSuchPlace, NoSuchResolution, TooManyCells.
     """
-    _check_resolution(resolution)
-    part_m = _EDGE_0_M / 7 ** (resolution / 2) / _PARTS_PER_EDGE
     _check_places(geoms)
-    parts = np.nan_to_num(shapely.length(geoms)) * _DEGREE_M / part_m
-    _refuse_too_many(int(parts.max(initial=0) / _PARTS_PER_EDGE), resolution)
-    blocks = _blocks(shapely.get_num_coordinates(geoms) + parts, _LINE_BLOCK)
-    with ThreadPoolExecutor(_THREADS) as pool:
-        found = list(pool.map(lambda s: _sampled(geoms[s], s.start, part_m, resolution), blocks))
-    return _by_row_and_cell(*_joined(found))
+    xy, row = shapely.get_coordinates(geoms, return_index=True)
+    leads = np.ones(len(xy), bool)
+    counts = shapely.get_num_coordinates(shapely.get_parts(geoms))
+    leads[np.cumsum(counts)[counts > 0] - 1] = False
+    return _cover(xy, row, leads, resolution)
+
+
+def cover_vertices(lines: Vertices, resolution: int = COVER_RESOLUTION) -> Cover:
+    """The same of LineStrings given as vertices in longitude and latitude. Raises as `cover_lines`."""
+    wrong = lines.any_of(_nowhere(lines.xy[:, 0], lines.xy[:, 1]))
+    if wrong.any():
+        raise _nowhere_in(np.flatnonzero(wrong), len(lines))
+    leads = np.ones(len(lines.xy), bool)
+    leads[lines.first[1:] - 1] = False
+    return _cover(lines.xy, lines.row, leads, resolution)
 
 
 def cover_areas(geoms: Geometries, resolution: int = COVER_RESOLUTION) -> Cover:
@@ -236,24 +245,19 @@ def _check_places(geoms: Geometries) -> None:
     xy, row = shapely.get_coordinates(geoms, return_index=True)  # bounds would pass over NaN
     wrong = _nowhere(xy[:, 0], xy[:, 1])
     if wrong.any():
-        bad = np.unique(row[wrong]).tolist()
-        raise NoSuchPlace(
-            f"{len(bad)} of {len(geoms)} geometries have coordinates that are no longitude and latitude.",
-            problems=[Problem(r + 1, "geometry", "no longitude and latitude") for r in bad[:_NAMED_ROWS]],
-        )
+        raise _nowhere_in(np.unique(row[wrong]), len(geoms))
+
+
+def _nowhere_in(rows: Rows, of: int) -> NoSuchPlace:
+    return NoSuchPlace(
+        f"{len(rows)} of {of} geometries have coordinates that are no longitude and latitude.",
+        problems=[Problem(r + 1, "geometry", "no longitude and latitude") for r in rows[:_NAMED_ROWS].tolist()],
+    )
 
 
 def _cells(lon: Floats, lat: Floats, resolution: int) -> Cells:
     """Cells of coordinates known to be good."""
     return _signed(vector.coordinates_to_cells(pa.array(lat), pa.array(lon), resolution))
-
-
-def _piece_starts(geoms: Geometries, vertices: int) -> Rows:
-    """The vertices from which a straight piece leads to the next one: all but the last of each part."""
-    follows = np.ones(vertices, bool)
-    counts = shapely.get_num_coordinates(shapely.get_parts(geoms))
-    follows[np.cumsum(counts)[counts > 0] - 1] = False
-    return np.flatnonzero(follows)
 
 
 def _blocks(sizes: npt.NDArray[Any], most: int) -> Iterator[slice]:
@@ -264,33 +268,49 @@ def _blocks(sizes: npt.NDArray[Any], most: int) -> Iterator[slice]:
             yield slice(low, high)
 
 
-def _sampled(geoms: Geometries, first_row: int, part_m: float, resolution: int) -> Cover:
-    """Metres of each line in each cell; a line of no length counts as one part at its first vertex."""
-    xy, row = shapely.get_coordinates(geoms, return_index=True)
+def _cover(xy: Floats, row: Rows, leads: Mask, resolution: int) -> Cover:
+    """Shares of lines: `row` is each vertex's line, in order; from those in `leads` a piece goes to the next one."""
+    _check_resolution(resolution)
     if not len(xy):
         return _joined([])
-    ends = _cells(xy[:, 0], xy[:, 1], resolution)
-    start = _piece_starts(geoms, len(xy))
-    step = xy[start + 1] - xy[start]
-    middle_lat = np.radians(xy[start, 1] + step[:, 1] / 2)
-    length_m = np.hypot(step[:, 0] * np.cos(middle_lat), step[:, 1]) * _DEGREE_M
-    crossing = ends[start] != ends[start + 1]
-    pieces = np.where(crossing, np.maximum(np.ceil(length_m / part_m), 1), 1).astype(np.int64)
-    cell, index = np.repeat(ends[start], pieces), np.repeat(row[start], pieces)
-    cut = np.flatnonzero(crossing)
-    piece = np.repeat(cut, pieces[cut])
-    nth = np.arange(len(piece)) - np.repeat(np.cumsum(pieces[cut]) - pieces[cut], pieces[cut])
-    at = xy[start[piece]] + step[piece] * ((nth + 0.5) / pieces[piece])[:, None]
-    cell[np.repeat(crossing, pieces)] = _cells(at[:, 0], at[:, 1], resolution)
-    metres = np.repeat(length_m / pieces, pieces)
+    cell = cells_of(xy[:, 0], xy[:, 1], resolution)
     first = np.flatnonzero(np.r_[True, row[1:] != row[:-1]])
-    still = first[np.bincount(index, metres, minlength=len(geoms))[row[first]] == 0]
-    long = metres > 0
-    return _summed(
-        np.concatenate([index[long], row[still]]) + first_row,
-        np.concatenate([cell[long], ends[still]]),
-        np.concatenate([metres[long], np.ones(len(still))]),
-    )
+    # Most lines lie in one cell, and cells are convex.
+    whole = np.minimum.reduceat(cell, first) == np.maximum.reduceat(cell, first)
+    counts = np.diff(np.r_[first, len(xy)])
+    spread = np.flatnonzero(np.repeat(~whole, counts))
+    found = [(row[first[whole]], cell[first[whole]], np.ones(int(whole.sum())))]
+    if len(spread):
+        found.append(_divided(xy[spread], row[spread], leads[spread], cell[spread], resolution))
+    index, cells, share = _joined(found)
+    order = np.argsort(index, kind="stable")
+    return index[order], cells[order], share[order]
+
+
+def _divided(xy: Floats, row: Rows, leads: Mask, cell: Cells, resolution: int) -> Cover:
+    """Shares of lines that lie in several cells, some lines at a time."""
+    part_m = _EDGE_0_M / 7 ** (resolution / 2) / _PARTS_PER_EDGE
+    start = np.flatnonzero(leads)
+    step = xy[start + 1] - xy[start]
+    length_m = np.hypot(step[:, 0] * np.cos(np.radians(xy[start, 1] + step[:, 1] / 2)), step[:, 1]) * _DEGREE_M
+    crossing = cell[start] != cell[start + 1]
+    pieces = np.where(crossing, np.maximum(np.ceil(length_m / part_m), 1), 1).astype(np.int64)
+    _refuse_too_many(int(np.bincount(row[start], pieces).max() / _PARTS_PER_EDGE), resolution)
+
+    def sampled(part: slice) -> Cover:
+        begin, count, cut = start[part], pieces[part], crossing[part]
+        cells, index = np.repeat(cell[begin], count), np.repeat(row[begin], count)
+        piece = np.repeat(np.flatnonzero(cut), count[cut])
+        nth = np.arange(len(piece)) - np.repeat(np.cumsum(count[cut]) - count[cut], count[cut])
+        at = xy[begin[piece]] + step[part][piece] * ((nth + 0.5) / count[piece])[:, None]
+        cells[np.repeat(cut, count)] = _cells(at[:, 0], at[:, 1], resolution)
+        metres = np.repeat(length_m[part] / count, count)
+        long = metres > 0
+        return _runs(index[long], cells[long], metres[long])
+
+    with ThreadPoolExecutor(_THREADS) as pool:
+        found = list(pool.map(sampled, _blocks(pieces, _LINE_BLOCK)))
+    return _by_row_and_cell(*_joined(found))
 
 
 def _intersected(rows: Rows, shapes: Geometries, resolution: int) -> Cover:

@@ -100,8 +100,12 @@ def diagnose(geoms: Geometries, source: Source, city_bounds: Bounds | None) -> l
     them still counts as in it. Without bounds a row must only be possible where the declared system is meant to be
     used. Rows that are None, empty or not finite are left to `geometry.faults`.
     """
-    box = shapely.bounds(geoms)
-    x, y = (box[:, 0] + box[:, 2]) / 2, (box[:, 1] + box[:, 3]) / 2
+    return diagnose_bounds(shapely.bounds(geoms), source, city_bounds)
+
+
+def diagnose_bounds(boxes: Floats, source: Source, city_bounds: Bounds | None) -> list[Finding]:
+    """The same by the bounds of each geometry, of shape (rows, 4); those that are not finite are passed over."""
+    x, y = (boxes[:, 0] + boxes[:, 2]) / 2, (boxes[:, 1] + boxes[:, 3]) / 2
     finite = np.isfinite(x) & np.isfinite(y)
     where = _margin(city_bounds) if city_bounds else _area_of_use(source)
     rows: Rows = np.flatnonzero(finite & ~within(*convert(x, y, source), where))

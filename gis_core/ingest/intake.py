@@ -22,7 +22,7 @@ from gis_core.ingest import values
 from gis_core.ingest.batches import ROW, Batch
 from gis_core.ingest.columns import Plan, Target, accepted_names, fold
 from gis_core.ingest.copying import Cover, Run
-from gis_core.ingest.placing import Mask, Piece, Placer
+from gis_core.ingest.placing import Mask, Piece, Placer, count_vertices
 from gis_core.ingest.report import KEPT_PER_KIND, Rows, Tally
 from gis_core.spec import Layer
 
@@ -100,9 +100,7 @@ class Intake:
         if not self._keys:
             return np.empty(0, np.int64)
         rows = np.concatenate([rows for rows, _ in self._keys])
-        keys = pa.chunked_array([keys for _, keys in self._keys]).combine_chunks()
-        order = np.argsort(rows)
-        bad = self._repeated(keys.take(pa.array(order)), rows[order])
+        bad = self._repeated(pa.chunked_array([keys for _, keys in self._keys]).combine_chunks(), rows)
         bad = np.union1d(bad, self._checked())
         self.good -= len(bad)
         return bad
@@ -150,19 +148,16 @@ class Intake:
             bad |= fault.mask
             if name == ROW:
                 unread |= fault.mask
-        wkb = None
-        if isinstance(batch.geometries, np.ndarray):
-            geoms, bad = self._placer.usable(batch.geometries, rows, bad, tally)
-        else:
-            geoms, bad, wkb = self._placer.read(batch.geometries, rows, tally)
+        read = self._placer.read(batch.geometries, rows, bad, tally)
+        bad = read.bad
         bad |= self._strangers(batch.columns, rows, tally)
         # Of a row that could not be read at all, no field is complained of.
         told = np.where(unread, 0, rows)
         columns = {t.name: self._column(t, batch.columns, told, bad, tally) for t in self.plan.written}
         if self._owner is not None and self._owner not in columns and self.viewer is not None:
             columns[self._owner] = values.constant(self.viewer.owner, len(rows), pa.string())
-        piece = Piece(pa.record_batch(columns), rows, bad, geoms, tally, wkb)
-        vertices = int(shapely.get_num_coordinates(geoms).sum())
+        piece = Piece(pa.record_batch(columns), rows, bad, read.shapes, tally, read.wkb if self.source.plain else None)
+        vertices = count_vertices(read.shapes)
         return piece, self._placer.place(piece), vertices
 
     def _collect(self, piece: Piece, placed: bool, vertices: int) -> Iterator[Piece]:
@@ -195,7 +190,7 @@ class Intake:
         places = np.concatenate([piece.order for piece in pieces if piece.order is not None])
         for piece in pieces:  # what the run holds now
             piece.cell = piece.order = piece.cover = None
-        return Run(table.combine_chunks(), np.argsort(places, kind="stable"))
+        return Run(table.combine_chunks(), np.argsort(places))
 
     def _require_columns(self) -> None:
         for target in self.plan.missing:
@@ -260,6 +255,8 @@ class Intake:
             ordered = np.sort(keys.to_numpy())
             if not (ordered[1:] == ordered[:-1]).any():
                 return rows[:0]
+        order = np.argsort(rows)  # pieces that had to be mended come late
+        keys, rows = keys.take(pa.array(order)), rows[order]
         encoded = pc.dictionary_encode(keys)
         bad = np.zeros(len(keys), bool)
         if len(encoded.dictionary) < len(keys):

@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import shapely
 
-from gis_core import crs, geometry, hexgrid
+from gis_core import crs, geometry, hexgrid, vertices
 from gis_core.access import Viewer
 from gis_core.crs import Bounds
 from gis_core.crs import faults as crs_faults
@@ -24,10 +24,13 @@ from gis_core.crs.faults import Finding
 from gis_core.ingest.copying import Cover
 from gis_core.ingest.report import Rows, Tally
 from gis_core.spec import Layer
+from gis_core.vertices import Vertices
 
 Geometries: TypeAlias = npt.NDArray[np.object_]
 Mask: TypeAlias = npt.NDArray[np.bool_]
 Floats: TypeAlias = npt.NDArray[np.float64]
+Shapes: TypeAlias = Geometries | Vertices
+"""Some rows' geometries: as one array of vertices where all are plain (see `vertices`), else one object each."""
 
 GEOMETRY: Final = "geometry"
 """The name under which problems speak of a row's geometry."""
@@ -51,19 +54,28 @@ _HAS_SRID: Final = 0x20000000
 class Piece:
     """Some rows on their way: values, row numbers in the file, which are bad, their geometries and problems.
 
-    `geoms` are as the file has them until they were brought to longitude and latitude; `wkb` is there before that
-    where the file's own can be stored as it is.
+    `shapes` are as the file has them until they were brought to longitude and latitude; `wkb` is there before that
+    where the file's own can be stored as it is. Bad rows have no geometry, or one that must not be used.
     """
 
     values: pa.RecordBatch
     rows: Rows
     bad: Mask
-    geoms: Geometries | None
+    shapes: Shapes | None
     tally: Tally
     wkb: pa.Array | None = None
     cell: npt.NDArray[np.int64] | None = None
     order: geometry.Keys | None = None
     cover: Cover | None = None
+
+
+@dataclass(frozen=True)
+class Read:
+    """Geometries as they were read; which rows are bad; the file's WKB where it has the layer's type throughout."""
+
+    shapes: Shapes
+    bad: Mask
+    wkb: pa.Array | None
 
 
 @dataclass
@@ -75,8 +87,16 @@ class Placer:
     bounds: Bounds | None
     viewer: Viewer | None
 
-    def read(self, wkb: pa.Array, rows: Rows, tally: Tally) -> tuple[Geometries, Mask, pa.Array | None]:
-        """Geometries from WKB, None where there is none that can be used; which rows are bad for it; WKB to store."""
+    def read(self, given: pa.Array | Geometries, rows: Rows, known: Mask, tally: Tally) -> Read:
+        """What can be used of geometries, given as WKB or as objects; `known` rows are bad already."""
+        kind, is_wkb = self.layer.geometry, not isinstance(given, np.ndarray)
+        plain = vertices.read_wkb(given, kind) if is_wkb else vertices.of_geometries(given, kind)
+        if plain is not None:
+            return Read(plain, self._doubted(plain, rows, known, tally), given if is_wkb else None)
+        return self._parsed(given, rows, known, tally) if is_wkb else self._usable(given, rows, known, tally)
+
+    def _parsed(self, wkb: pa.Array, rows: Rows, known: Mask, tally: Tally) -> Read:
+        """WKB of any kind, by GEOS."""
         kinds = _kinds(wkb)
         strange = _strange(wkb, kinds)
         tally.add(rows[strange], GEOMETRY, "is not a point, line or polygon, or is nested too deeply")
@@ -85,15 +105,13 @@ class Placer:
         broken = shapely.is_missing(geoms) & _mask(pc.is_valid(safe))
         tally.add(rows[broken], GEOMETRY, "cannot be read")
         fits = bool((kinds == _WKB[self.layer.geometry]).all())
-        geoms, bad = self.usable(geoms, rows, strange | broken, tally, fits=fits)
-        return geoms, bad, wkb if fits and self.source.plain else None
+        read = self._usable(geoms, rows, known | strange | broken, tally, fits=fits)
+        return Read(read.shapes, read.bad, wkb if fits else None)
 
-    def usable(
-        self, geoms: Geometries, rows: Rows, known: Mask, tally: Tally, *, fits: bool = False
-    ) -> tuple[Geometries, Mask]:
+    def _usable(self, geoms: Geometries, rows: Rows, known: Mask, tally: Tally, *, fits: bool = False) -> Read:
         """The same geometries in the layer's type, None where they are unusable whatever they are measured in.
 
-        `known` rows are bad already; `fits` says that all have the type and two dimensions.
+        `fits` says that all have the type and two dimensions.
         """
         shaped = geoms if fits else geometry.conform(geoms, self.layer.geometry)
         bad = known.copy()
@@ -103,14 +121,43 @@ class Placer:
             if fault.severity == "error":
                 bad[found] = True
         shaped[bad] = None
-        return shaped, bad
+        return Read(shaped, bad, None)
+
+    def _doubted(self, plain: Vertices, rows: Rows, known: Mask, tally: Tally, *, again: bool = False) -> Mask:
+        """Which rows of plain geometries are bad: those known to be, and those that a closer look finds at fault.
+
+        `again` tells of errors only: warnings were told when the rows were read.
+        """
+        bad = known.copy()
+        doubtful = plain.doubtful()
+        doubtful = doubtful[~known[doubtful]]
+        if len(doubtful):
+            for fault in geometry.faults(plain.take(doubtful).geometries(), plain.kind):
+                found = doubtful[fault.rows]
+                if fault.severity == "error":
+                    bad[found] = True
+                if fault.severity == "error" or not again:
+                    tally.add(rows[found], GEOMETRY, fault.why, severity=fault.severity)
+        return bad
 
     def place(self, piece: Piece) -> bool:
         """Bring a piece to the map if all of it lies where it should as declared; else leave it for `settle`."""
-        assert piece.geoms is not None  # noqa: S101
-        if crs_faults.diagnose(piece.geoms, self.source, self.bounds):
+        shapes = piece.shapes
+        if not isinstance(shapes, Vertices):
+            assert shapes is not None  # noqa: S101
+            if crs_faults.diagnose(shapes, self.source, self.bounds):
+                return False
+            lost = crs.unreachable(shapes, self.source)
+            self._lose(lost, piece.rows, piece.bad, piece.tally)
+            shapes[lost] = None
+            self._finish(piece, shapes if self.source.plain else crs.to_lonlat(shapes, self.source))
+            return True
+        boxes = np.where(piece.bad[:, None], np.nan, shapes.bounds) if piece.bad.any() else shapes.bounds
+        if crs_faults.diagnose_bounds(boxes, self.source, self.bounds):
             return False
-        self._finish(piece, self._converted(piece))
+        lon, lat = crs.convert(shapes.xy[:, 0], shapes.xy[:, 1], self.source)
+        self._lose(shapes.any_of(np.isnan(lon)), piece.rows, piece.bad, piece.tally)
+        self._finish(piece, shapes if self.source.plain else shapes.at(np.column_stack([lon, lat])))
         return True
 
     def settle(self, pieces: list[Piece], tally: Tally, *, others: bool) -> None:
@@ -123,7 +170,7 @@ class Placer:
         """
         if not pieces:
             return
-        geoms = np.concatenate([piece.geoms for piece in pieces if piece.geoms is not None])
+        geoms = np.concatenate([_objects(piece) for piece in pieces])
         rows = np.concatenate([piece.rows for piece in pieces])
         bad = np.concatenate([piece.bad for piece in pieces])
         there = ~shapely.is_missing(geoms)
@@ -145,7 +192,8 @@ class Placer:
             assert finding.source is not None  # noqa: S101
             turned = crs.rewrite(geoms[finding.rows], _swap) if finding.swapped else geoms[finding.rows]
             lost[finding.rows] = crs.unreachable(turned, finding.source)
-        self._lose(lost, geoms, rows, bad, tally)
+        self._lose(lost, rows, bad, tally)
+        geoms[lost] = None
         placed = crs_faults.mend(geoms, self.source, mended).geoms
         start = 0
         for piece in pieces:
@@ -154,55 +202,74 @@ class Placer:
             self._finish(piece, placed[start:stop])
             start = stop
 
-    def _converted(self, piece: Piece) -> Geometries:
-        """A clean piece's geometries in longitude and latitude."""
-        assert piece.geoms is not None  # noqa: S101
-        lost = crs.unreachable(piece.geoms, self.source)
-        self._lose(lost, piece.geoms, piece.rows, piece.bad, piece.tally)
-        return piece.geoms if self.source.plain else crs.to_lonlat(piece.geoms, self.source)
-
-    def _lose(self, lost: Mask, geoms: Geometries, rows: Rows, bad: Mask, tally: Tally) -> None:
+    def _lose(self, lost: Mask, rows: Rows, bad: Mask, tally: Tally) -> None:
         tally.add(rows[lost & ~bad], GEOMETRY, f"has a coordinate that does not exist in {self.source.tag}")
         bad |= lost
-        geoms[lost] = None
 
-    def _recheck(self, placed: Geometries, piece: Piece) -> None:
+    def _recheck(self, placed: Shapes, piece: Piece) -> None:
         """What became of good geometries on their way into degrees: rarely, an outline touches itself there."""
+        if isinstance(placed, Vertices):
+            piece.bad = self._doubted(placed, piece.rows, piece.bad, piece.tally, again=True)
+            return
         good = np.flatnonzero(~piece.bad)
         for fault in geometry.faults(placed[good], self.layer.geometry):
             if fault.severity == "error":
                 piece.tally.add(piece.rows[good[fault.rows]], GEOMETRY, fault.why)
                 piece.bad[good[fault.rows]] = True
 
-    def _finish(self, piece: Piece, placed: Geometries) -> None:
+    def _finish(self, piece: Piece, placed: Shapes) -> None:
         """Last checks, then what is stored of the geometries: WKB, cell, cover and place in Hilbert order."""
-        rows, bad = piece.rows, piece.bad
         if not self.source.plain:
             self._recheck(placed, piece)
         if self.viewer is not None and self.viewer.area_wkb is not None:
-            area = shapely.from_wkb(self.viewer.area_wkb)
-            shapely.prepare(area)
-            outside = ~shapely.intersects(area, placed) & ~shapely.is_missing(placed)
-            piece.tally.add(rows[outside & ~bad], GEOMETRY, "lies outside the area you may change")
-            bad |= outside
-        good = np.flatnonzero(~bad)
-        placed = placed[good]
+            self._keep_inside(self.viewer.area_wkb, placed, piece)
+        rows, good = piece.rows, np.flatnonzero(~piece.bad)
+        placed = placed.take(good) if isinstance(placed, Vertices) else placed[good]
         lon, lat = _inner_points(placed, self.layer.geometry)
         piece.cell = hexgrid.cells_of(lon, lat)
         piece.order = geometry.hilbert(lon, lat)
         if piece.wkb is None:
-            piece.wkb = pa.array(shapely.to_wkb(placed), pa.large_binary())
+            made = placed.wkb() if isinstance(placed, Vertices) else pa.array(shapely.to_wkb(placed), pa.large_binary())
+            piece.wkb = made
         else:
             kept = piece.wkb if len(good) == len(rows) else piece.wkb.take(pa.array(good))
             piece.wkb = pc.cast(kept, pa.large_binary())
         if self.layer.model.cover is not None:
-            covering = hexgrid.cover_lines if self.layer.geometry == "LINESTRING" else hexgrid.cover_areas
-            row, cell, share = covering(placed)
+            row, cell, share = self._covered(placed)
             piece.cover = Cover(rows[good][row], cell, share.astype(np.float32))
         if len(good) < len(rows):
             piece.values = piece.values.take(pa.array(good))
         piece.rows = rows[good]
-        piece.geoms = None
+        piece.shapes = None
+
+    def _keep_inside(self, area_wkb: bytes, placed: Shapes, piece: Piece) -> None:
+        """Refuse rows outside the area that the viewer may change."""
+        area = shapely.from_wkb(area_wkb)
+        shapely.prepare(area)
+        geoms = placed.geometries() if isinstance(placed, Vertices) else placed
+        outside = ~shapely.intersects(area, geoms) & ~shapely.is_missing(geoms)
+        piece.tally.add(piece.rows[outside & ~piece.bad], GEOMETRY, "lies outside the area you may change")
+        piece.bad |= outside
+
+    def _covered(self, placed: Shapes) -> hexgrid.Cover:
+        if isinstance(placed, Vertices):
+            return hexgrid.cover_vertices(placed)
+        return (hexgrid.cover_lines if self.layer.geometry == "LINESTRING" else hexgrid.cover_areas)(placed)
+
+
+def _objects(piece: Piece) -> Geometries:
+    """A piece's geometries as objects, None where bad."""
+    if isinstance(piece.shapes, Vertices):
+        geoms = piece.shapes.geometries()
+        geoms[piece.bad] = None
+        return geoms
+    assert piece.shapes is not None  # noqa: S101
+    return piece.shapes
+
+
+def count_vertices(shapes: Shapes) -> int:
+    """How many vertices some geometries have."""
+    return len(shapes.xy) if isinstance(shapes, Vertices) else int(shapely.get_num_coordinates(shapes).sum())
 
 
 def sample_points(geometries: pa.Array | Geometries, most: int = 1_000) -> Floats:
@@ -218,17 +285,16 @@ def sample_points(geometries: pa.Array | Geometries, most: int = 1_000) -> Float
     return xy[np.isfinite(xy).all(axis=1)]
 
 
-def _inner_points(geoms: Geometries, kind: str) -> tuple[Floats, Floats]:
+def _inner_points(shapes: Shapes, kind: str) -> tuple[Floats, Floats]:
     """The longitude and latitude of one point on each geometry: of a line, the middle of its middle piece."""
-    if kind.endswith("POLYGON"):
-        geoms = np.asarray(shapely.point_on_surface(geoms))
-    xy = shapely.get_coordinates(geoms)
-    if kind != "LINESTRING":
-        return xy[:, 0].copy(), xy[:, 1].copy()
-    count = shapely.get_num_coordinates(geoms)
-    at = np.cumsum(count) - count + count // 2
-    middle = (xy[at] + xy[at - 1]) / 2
-    return middle[:, 0].copy(), middle[:, 1].copy()
+    if isinstance(shapes, Vertices):
+        inner = shapes.inner
+    elif kind == "LINESTRING":
+        count = shapely.get_num_coordinates(shapes)
+        inner = Vertices(kind, shapely.get_coordinates(shapes), np.concatenate([[0], np.cumsum(count)])).inner
+    else:
+        inner = shapely.get_coordinates(shapely.point_on_surface(shapes) if kind.endswith("POLYGON") else shapes)
+    return inner[:, 0].copy(), inner[:, 1].copy()
 
 
 def _swap(coordinates: Floats) -> Floats:
