@@ -25,8 +25,8 @@ Mask: TypeAlias = npt.NDArray[np.bool_]
 _BLANKS: Final = frozenset(
     {"", "-", "--", "/", "\\", "null", "<null>", "none", "nan", "n/a", "#n/a", "nil", "无", "空"}
 )
-_TRUE: Final = frozenset({"true", "t", "yes", "y", "1", "是", "有", "对", "真"})
-_FALSE: Final = frozenset({"false", "f", "no", "n", "0", "否", "无", "没有", "不是", "假"})
+_TRUE: Final = frozenset({"true", "t", "yes", "y", "1", "是", "有", "对", "真", "开", "开启", "open"})
+_FALSE: Final = frozenset({"false", "f", "no", "n", "0", "否", "无", "没有", "不是", "假", "关", "关闭", "closed"})
 _NUMBER: Final = r"^[+-]?(?:\d+\.?\d*|\.\d+)(?:[eE][+-]?\d{1,4})?$"
 _WHOLE: Final = r"^[+-]?\d{1,18}(?:\.0*)?$"
 _THOUSANDS: Final = r"^[+-]?\d{1,3}(?:,\d{3})+(?:\.\d+)?$"

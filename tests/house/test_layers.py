@@ -57,7 +57,7 @@ def test_the_gate_reads_null_where_a_column_is_hidden(layer: Layer) -> None:
         for name in hidden(layer, viewer):
             assert f"{layer.name}.{name} AS" not in sql
             assert f"{layer.name}.{name}," not in sql.partition("FROM")[2]
-            assert re.search(rf"CAST\(NULL AS [A-Z0-9()]+\) AS {name}\b", sql)
+            assert re.search(rf"CAST\(NULL AS [A-Z0-9() ]+\) AS {name}\b", sql)
 
 
 OWNED = {name: layer for name, layer in KNOWN.items() if layer.access.owner is not None}
