@@ -1,0 +1,409 @@
+"""Traces over a pipe network: connected, upstream, downstream, the shortest way, loops, what one source feeds.
+
+Flow goes away from sources in networks under pressure, so upstream is towards the source; sewers flow to their
+outfalls, so upstream is away from the outfall. Where the survey does not say a pipe's direction it follows from the
+distance to the nearest source or outfall. Breadth-first search over CSR arrays with stamps in place of clearing;
+Dijkstra with a binary heap; bridges after Tarjan (1974).
+"""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, NamedTuple
+
+import numpy as np
+
+from twin.pipes.compiled import compiled
+from twin.pipes.graph import (
+    BACKWARD,
+    CLOSED,
+    FORWARD,
+    SOURCE,
+    UNKNOWN,
+    VALVE,
+    Bits,
+    Floats,
+    Graph,
+    Ints,
+    Nearby,
+    Signs,
+    build,
+)
+
+NOBODY: Final = -1
+
+
+class Barrier(StrEnum):
+    """What a trace does not go beyond; it ends at the barrier, which belongs to the answer."""
+
+    none = "none"
+    closed = "closed"
+    valves = "valves"
+
+
+@dataclass(frozen=True)
+class Found:
+    """What a trace found, as numbers of the graph in the order in which it came to them."""
+
+    points: Ints
+    pipes: Ints
+
+
+@dataclass(frozen=True)
+class Start:
+    """Where a trace begins: points and pipes by number."""
+
+    points: tuple[int, ...] = ()
+    pipes: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True)
+class Flow:
+    """Which way a network flows: `direction` per pipe; `heading` per neighbour of `near`: 1 with the flow, -1 against.
+
+    Per point: `origin` is the source (in sewers: the outfall) that is nearest along the pipes (NOBODY: none is
+    connected), `distance_m` how far that is, `rank` its place in the order of distance (NOBODY: not connected).
+    `order` lists the connected points by rank.
+    """
+
+    gravity: bool
+    direction: Signs
+    heading: Signs
+    origin: Ints
+    distance_m: Floats
+    rank: Ints
+    order: Ints
+
+
+class Traces:
+    """The traces of one network. Any number of threads may ask at the same time."""
+
+    def __init__(self, graph: Graph, *, gravity: bool) -> None:
+        """Find out which way the network flows."""
+        self.graph = graph
+        self._stops = {barrier: stops(graph, barrier) for barrier in Barrier}
+        self.flow = orient(graph, gravity=gravity)
+        self._spare: list[_Stamps] = []
+        self._lock = threading.Lock()
+        self._on_loops: dict[Barrier, Bits] = {}
+
+    def connected(self, start: Start, barrier: Barrier = Barrier.closed) -> Found:
+        """All that hangs together with the start."""
+        return self._walk(start, UNKNOWN, barrier)
+
+    def upstream(self, start: Start, barrier: Barrier = Barrier.closed) -> Found:
+        """All from which something can flow to the start: towards the source, and away from the outfall."""
+        return self._walk(start, BACKWARD, barrier)
+
+    def downstream(self, start: Start, barrier: Barrier = Barrier.closed) -> Found:
+        """All to which something can flow from the start."""
+        return self._walk(start, FORWARD, barrier)
+
+    def shortest(self, start: Start, target: Start, barrier: Barrier = Barrier.closed) -> Found:
+        """The shortest way along the pipes by length, from the start to the target; empty where there is none."""
+        graph = self.graph
+        begin, goal = self._ends(start, UNKNOWN), self._ends(target, UNKNOWN)
+        wanted = np.zeros(graph.points, np.uint8)
+        wanted[goal] = 1
+        way, last = _nearest(
+            graph.near, graph.length_m, self.flow.heading, UNKNOWN, self._stops[barrier], begin, wanted
+        )
+        if last == NOBODY:
+            return Found(_none(), _none())
+        points, pipes = [last], []
+        while way.before[points[-1]] != NOBODY:
+            pipes.append(way.via[points[-1]])
+            points.append(way.before[points[-1]])
+        return Found(np.array(points[::-1], np.int32), np.array(pipes[::-1], np.int32))
+
+    def loops(self, start: Start, barrier: Barrier = Barrier.closed) -> Found:
+        """The pipes on any loop in what hangs together with the start: those whose loss leaves both ends connected."""
+        graph = self.graph
+        if barrier not in self._on_loops:
+            self._on_loops[barrier] = _looped(graph.near, graph.pipes, self._stops[barrier])
+        pipes = self.connected(start, barrier).pipes
+        pipes = pipes[self._on_loops[barrier][pipes] == 1]
+        ends = np.column_stack([graph.start[pipes], graph.end[pipes]]).ravel()
+        _, at = np.unique(ends, return_index=True)
+        return Found(ends[np.sort(at)], pipes)
+
+    def subnetwork(self, start: Start) -> Found:
+        """What the source (in sewers: the outfall) that is nearest to the start serves: all to which it is nearest.
+
+        A pipe between two such parts belongs to the one that its nearer end lies in.
+        """
+        flow, graph = self.flow, self.graph
+        near = self._ends(start, UNKNOWN)
+        near = near[flow.rank[near] != NOBODY]
+        if not len(near):
+            return Found(_none(), _none())
+        origin = flow.origin[near[np.argmin(flow.rank[near])]]
+        points = flow.order[flow.origin[flow.order] == origin]
+        far = np.iinfo(np.int32).max
+        ranks = [np.where(flow.rank[ends] == NOBODY, far, flow.rank[ends]) for ends in (graph.start, graph.end)]
+        nearer = np.where(ranks[0] <= ranks[1], graph.start, graph.end)
+        pipes = np.flatnonzero((flow.origin[nearer] == origin) & (flow.rank[nearer] != NOBODY))
+        return Found(points, pipes.astype(np.int32))
+
+    def _ends(self, start: Start, mode: int) -> Ints:
+        """The points from which a trace in this direction begins."""
+        graph, begin = self.graph, list(start.points)
+        for pipe in start.pipes:
+            along = int(self.flow.direction[pipe]) * mode
+            if along >= 0:
+                begin.append(int(graph.end[pipe]))
+            if along <= 0:
+                begin.append(int(graph.start[pipe]))
+        return np.array(begin, np.int32)
+
+    def _walk(self, start: Start, mode: int, barrier: Barrier) -> Found:
+        graph = self.graph
+        begin = self._ends(start, mode)
+        given = np.array(start.pipes, np.int32)
+        stamps = self._borrow()
+        try:
+            sheet, stamp = stamps.sheet, stamps.next()
+            found = _walked(
+                graph.near, self.flow.heading, mode, self._stops[barrier], begin, len(start.points), given, sheet, stamp
+            )
+            return Found(sheet.points[: found[0]].copy(), sheet.pipes[: found[1]].copy())
+        finally:
+            self._spare.append(stamps)
+
+    def _borrow(self) -> _Stamps:
+        with self._lock:
+            return self._spare.pop() if self._spare else _Stamps(self.graph.points, self.graph.pipes)
+
+
+class _Sheet(NamedTuple):
+    """What a trace writes on: the last stamp that each point and pipe got, and what was found."""
+
+    on_points: Ints
+    on_pipes: Ints
+    points: Ints
+    pipes: Ints
+
+
+class _Stamps:
+    """A sheet that is used again and again: each trace has a stamp of its own, so nothing needs to be cleared."""
+
+    def __init__(self, points: int, pipes: int) -> None:
+        self.sheet = _Sheet(*(np.zeros(size, np.int32) for size in (points, pipes, points, pipes)))
+        self._last = 0
+
+    def next(self) -> int:
+        """A stamp that was not used before."""
+        if self._last == np.iinfo(np.int32).max:
+            self.sheet.on_points[:], self.sheet.on_pipes[:], self._last = 0, 0, 0
+        self._last += 1
+        return self._last
+
+
+def orient(graph: Graph, *, gravity: bool) -> Flow:
+    """Which way every pipe flows: as the survey says, else away from the nearest source, to the nearest outfall."""
+    given = _headings(graph.near, graph.start, graph.end, graph.flow)
+    mode, roots = (BACKWARD, graph.sinks) if gravity else (FORWARD, graph.sources)
+    closed, nowhere = stops(graph, Barrier.closed), np.zeros(0, np.uint8)
+    way, _ = _nearest(graph.near, graph.length_m, given, mode, closed, roots, nowhere)
+    rank = np.full(graph.points, NOBODY, np.int32)
+    rank[way.order] = np.arange(len(way.order), dtype=np.int32)
+    a, b = rank[graph.start], rank[graph.end]
+    away = np.where((a == NOBODY) | (b == NOBODY), UNKNOWN, np.sign(b - a))
+    direction = np.where(graph.flow == UNKNOWN, -away if gravity else away, graph.flow).astype(np.int8)
+    heading = _headings(graph.near, graph.start, graph.end, direction)
+    return Flow(gravity, direction, heading, way.origin, way.distance_m, rank, way.order)
+
+
+def stops(graph: Graph, barrier: Barrier) -> Bits:
+    """1 for each point that a trace does not go beyond."""
+    masks = {Barrier.none: 0, Barrier.closed: VALVE | CLOSED, Barrier.valves: VALVE}
+    mask = masks[barrier]
+    held: Bits = ((graph.bits & mask == mask) & (mask > 0)).astype(np.uint8)
+    return held
+
+
+def warm_up() -> None:
+    """Have every trace compiled, or read from disk, before somebody waits for it."""
+    graph = build([1, 2], [1, 2], [2, 3], [1.0, 1.0], point_ids=[1], bits=[SOURCE])
+    traces, start = Traces(graph, gravity=False), Start((0,))
+    traces.loops(start)
+    traces.shortest(start, Start((2,)))
+
+
+def _none() -> Ints:
+    return np.zeros(0, np.int32)
+
+
+class _Way(NamedTuple):
+    """The nearest ways: the points in the order of distance; per point how far, what comes before it, which start."""
+
+    order: Ints
+    distance_m: Floats
+    before: Ints
+    via: Ints
+    origin: Ints
+
+
+@compiled
+def _headings(near: Nearby, start: Ints, end: Ints, direction: Signs) -> Signs:
+    """For each neighbour in CSR order whether the way to it goes with the flow (1), against it (-1), or is unknown."""
+    heading = np.zeros(len(near.pipe), np.int8)
+    for point in range(len(near.first) - 1):
+        for k in range(near.first[point], near.first[point + 1]):
+            p = near.pipe[k]
+            heading[k] = direction[p] if start[p] == point and end[p] == near.point[k] else -direction[p]
+    return heading
+
+
+@compiled
+def _walked(
+    near: Nearby,
+    heading: Signs,
+    mode: int,
+    stop: Bits,
+    begin: Ints,
+    free: int,
+    given: Ints,
+    sheet: _Sheet,
+    stamp: int,
+) -> tuple[int, int]:
+    """Breadth first from `begin`; writes what it finds on the sheet and says how many points and pipes.
+
+    `given` pipes count at once. A stop is not gone beyond, unless it is one of the first `free` of `begin`.
+    """
+    count, head, taking = 0, 0, 0
+    for p in given:
+        if sheet.on_pipes[p] != stamp:
+            sheet.on_pipes[p] = stamp
+            sheet.pipes[taking] = p
+            taking += 1
+    for x in begin:
+        if sheet.on_points[x] != stamp:
+            sheet.on_points[x] = stamp
+            sheet.points[count] = x
+            count += 1
+    while head < count:
+        x = sheet.points[head]
+        head += 1
+        if stop[x] and not (begin[:free] == x).any():
+            continue
+        for k in range(near.first[x], near.first[x + 1]):
+            if heading[k] * mode < 0:
+                continue
+            p, y = near.pipe[k], near.point[k]
+            if sheet.on_pipes[p] != stamp:
+                sheet.on_pipes[p] = stamp
+                sheet.pipes[taking] = p
+                taking += 1
+            if sheet.on_points[y] != stamp:
+                sheet.on_points[y] = stamp
+                sheet.points[count] = y
+                count += 1
+    return count, taking
+
+
+@compiled
+def _rise(at: Ints, key: Floats, hole: int, point: int, value: float) -> None:
+    """Put a point into a heap whose last place is the hole."""
+    while hole > 0 and key[(hole - 1) // 2] > value:
+        at[hole], key[hole] = at[(hole - 1) // 2], key[(hole - 1) // 2]
+        hole = (hole - 1) // 2
+    at[hole], key[hole] = point, value
+
+
+@compiled
+def _sink(at: Ints, key: Floats, size: int) -> None:
+    """Take the least out of a heap that has `size` others: the last one goes into its place."""
+    hole, point, value = 0, at[size], key[size]
+    while 2 * hole + 1 < size:
+        child = 2 * hole + 1
+        if child + 1 < size and key[child + 1] < key[child]:
+            child += 1
+        if key[child] >= value:
+            break
+        at[hole], key[hole] = at[child], key[child]
+        hole = child
+    at[hole], key[hole] = point, value
+
+
+@compiled
+def _nearest(
+    near: Nearby, length_m: Floats, heading: Signs, mode: int, stop: Bits, begin: Ints, wanted: Bits
+) -> tuple[_Way, int]:
+    """Dijkstra from `begin`, up to the first point that is wanted if any is; the ways, and that point."""
+    n = len(near.first) - 1
+    distance, done = np.full(n, np.inf), np.zeros(n, np.uint8)
+    before, via, origin = np.full(n, -1, np.int32), np.full(n, -1, np.int32), np.full(n, -1, np.int32)
+    order = np.empty(n, np.int32)
+    room = len(near.pipe) + len(begin) + 1
+    at, key = np.empty(room, np.int32), np.empty(room, np.float64)
+    size, settled, last = 0, 0, -1
+    for x in begin:
+        if distance[x] > 0:
+            distance[x], origin[x] = 0.0, x
+            at[size], key[size] = x, 0.0
+            size += 1
+    while size > 0 and last < 0:
+        x, far = at[0], key[0]
+        size -= 1
+        _sink(at, key, size)
+        if done[x]:
+            continue
+        done[x] = 1
+        order[settled] = x
+        settled += 1
+        if len(wanted) > 0 and wanted[x]:
+            last = x
+        if stop[x] and before[x] != -1:
+            continue
+        for k in range(near.first[x], near.first[x + 1]):
+            y, beyond = near.point[k], far + length_m[near.pipe[k]]
+            if not done[y] and heading[k] * mode >= 0 and beyond < distance[y]:
+                distance[y], before[y], via[y], origin[y] = beyond, x, near.pipe[k], origin[x]
+                _rise(at, key, size, y, beyond)
+                size += 1
+    return _Way(order[:settled].copy(), distance, before, via, origin), last
+
+
+@compiled
+def _looped(near: Nearby, pipes: int, stop: Bits) -> Bits:
+    """1 for each pipe that lies on a loop which goes through no stop: all but the bridges."""
+    n = len(near.first) - 1
+    came, low = np.full(n, -1, np.int32), np.empty(n, np.int32)
+    following, by = near.first[:-1].copy(), np.full(n, -1, np.int32)
+    stack = np.empty(n, np.int32)
+    looped = np.zeros(pipes, np.uint8)
+    clock = 0
+    for root in range(n):
+        if came[root] >= 0 or stop[root]:
+            continue
+        stack[0], depth = root, 1
+        came[root] = low[root] = clock
+        clock += 1
+        while depth > 0:
+            x = stack[depth - 1]
+            if following[x] < near.first[x + 1]:
+                k = following[x]
+                following[x] += 1
+                y, p = near.point[k], near.pipe[k]
+                if p == by[x] or stop[y]:
+                    continue
+                if came[y] >= 0:
+                    looped[p] = 1
+                    low[x] = min(low[x], came[y])
+                    continue
+                came[y] = low[y] = clock
+                clock += 1
+                by[y] = p
+                stack[depth] = y
+                depth += 1
+                continue
+            depth -= 1
+            if depth > 0:
+                up = stack[depth - 1]
+                low[up] = min(low[up], low[x])
+                if low[x] <= came[up]:
+                    looped[by[x]] = 1
+    return looped
