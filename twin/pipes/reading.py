@@ -1,0 +1,137 @@
+"""Pipes near a place, read through the gate, in metres; and how many are there that the asker may not see."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import Any, Final
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+import shapely
+import sqlalchemy as sa
+
+from gis_core import crs
+from gis_core.access import Viewer, visible
+from gis_core.database import Database
+from gis_core.errors import TooLarge
+from gis_core.rows import bare
+from gis_core.spec import Layer
+
+MOST: Final = 20_000
+"""Pipes that one question may meet."""
+SQUARE_M: Final = 200.0
+"""The side of the squares in which what somebody may not see is counted, so that no count tells a position."""
+_NAMELESS: Final = frozenset({"shape", "cell", "dataset_id", "updated_at"})
+
+
+@dataclass(frozen=True)
+class Seen:
+    """Rows of a layer with their columns (codes as words) and their geometries in metres, in the same order."""
+
+    frame: pd.DataFrame
+    shapes: npt.NDArray[np.object_]
+
+    def __len__(self) -> int:
+        """How many there are."""
+        return len(self.frame)
+
+
+@dataclass(frozen=True)
+class Unseen:
+    """Rows that the asker may not see: how many touch the squares of `SQUARE_M` that the place touches."""
+
+    count: int
+    square_m: float = SQUARE_M
+
+
+def to_metres(geometry: shapely.Geometry, metric_crs: str) -> Any:
+    """A geometry of EPSG:4326 in metres."""
+    return crs.to_metric(np.array([geometry], dtype=object), metric_crs)[0]
+
+
+def to_degrees(geometry: shapely.Geometry, metric_crs: str) -> Any:
+    """A geometry in metres as EPSG:4326."""
+    return crs.to_lonlat(np.array([geometry], dtype=object), crs.declare(metric_crs))[0]
+
+
+def near(
+    connection: sa.Connection,
+    layer: Layer,
+    viewer: Viewer,
+    place: shapely.Geometry,
+    metric_crs: str,
+    *,
+    columns: Collection[str] | None = None,
+    most: int = MOST,
+) -> Seen:
+    """What a viewer may see of a layer that meets a place (in metres, grown already by how near is meant).
+
+    `columns` narrows what is read; the id and the geometry always are.
+
+    Raises:
+        Forbidden: the viewer may not see the layer.
+        TooLarge: there is more than one question may meet.
+    """
+    rows = visible(layer, viewer, None if columns is None else {*columns, "id", "geom"})
+    wanted = _meets(rows.c.geom, to_degrees(place, metric_crs))
+    return _gather(connection, rows, wanted, metric_crs, place, most)
+
+
+def named(
+    connection: sa.Connection, layer: Layer, viewer: Viewer, column: str, values: Sequence[str], metric_crs: str
+) -> Seen:
+    """What a viewer may see of a layer whose column has one of some values. Raises Forbidden, TooLarge."""
+    rows = visible(layer, viewer)
+    return _gather(connection, rows, rows.c[column].in_(list(values)), metric_crs, None, MOST)
+
+
+def unseen(database: Database, layer: Layer, viewer: Viewer, place: Any, metric_crs: str) -> Unseen:
+    """How many rows of a layer lie in the squares about a place (in metres) that the viewer may not see."""
+    west, south, east, north = place.bounds
+    corners = [math.floor(v / SQUARE_M) * SQUARE_M for v in (west, south)]
+    corners += [(math.floor(v / SQUARE_M) + 1) * SQUARE_M for v in (east, north)]
+    # Corners alone would bend with the system's grid; a few points on each side keep neighbouring squares apart.
+    area = to_degrees(shapely.segmentize(shapely.box(*corners), SQUARE_M), metric_crs)
+    table = layer.model.__table__
+    with database.writing() as connection:
+        there = connection.scalar(sa.select(sa.func.count()).select_from(table).where(_meets(table.c.geom, area)))
+    rows = visible(layer, viewer, ("geom",))
+    with database.reading(viewer) as connection:
+        known = connection.scalar(sa.select(sa.func.count()).select_from(rows).where(_meets(rows.c.geom, area)))
+    return Unseen(max(int(there or 0) - int(known or 0), 0))
+
+
+def _meets(column: Any, area: shapely.Geometry) -> Any:
+    shape = sa.func.ST_GeomFromWKB(sa.literal(shapely.to_wkb(area), sa.LargeBinary), 4326, type_=sa.types.NullType())
+    geom = bare(column)
+    return sa.and_(geom.op("&&")(shape), sa.func.ST_Intersects(geom, shape, type_=sa.Boolean))
+
+
+def _gather(
+    connection: sa.Connection,
+    rows: sa.Subquery,
+    wanted: Any,
+    metric_crs: str,
+    place: shapely.Geometry | None,
+    most: int,
+) -> Seen:
+    columns = [c for c in rows.c if c.key not in _NAMELESS | {"geom"}]
+    shape = sa.func.ST_AsBinary(bare(rows.c.geom), type_=sa.LargeBinary)
+    query = sa.select(*columns, shape.label("geom")).where(wanted).order_by(rows.c.id).limit(most + 1)
+    found = connection.execute(query).all()
+    if len(found) > most:
+        raise TooLarge(f"more than {most:,} are there; ask for a smaller place")
+    frame = pd.DataFrame([_plain(row[:-1]) for row in found], columns=[c.key for c in columns])
+    shapes = crs.to_metric(shapely.from_wkb(np.array([bytes(row[-1]) for row in found], dtype=object)), metric_crs)
+    if place is not None and len(found):
+        kept = shapely.intersects(shapes, place)
+        frame, shapes = frame[kept].reset_index(drop=True), shapes[kept]
+    return Seen(frame, np.asarray(shapes, dtype=object))
+
+
+def _plain(values: Iterable[Any]) -> list[Any]:
+    return [value.name if isinstance(value, Enum) else value for value in values]
