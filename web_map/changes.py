@@ -16,7 +16,8 @@ from web_map.city import City
 router = APIRouter(tags=["live"])
 
 _HEARTBEAT_S = 15.0
-"""A comment line this often keeps proxies from closing a quiet stream and lets the browser see a dead one."""
+"""An event this often keeps proxies from closing a quiet stream, and tells the browser that the line still stands:
+one that hears nothing for three of them connects anew (a comment line would not reach its script)."""
 
 
 @router.get("/api/changes", response_class=StreamingResponse)
@@ -34,7 +35,7 @@ async def _events(city: City, viewer: Viewer) -> AsyncIterator[bytes]:
             try:
                 version = await asyncio.wait_for(queue.get(), _HEARTBEAT_S)
             except TimeoutError:
-                yield b": alive\n\n"
+                yield b"event: alive\ndata: {}\n\n"
                 continue
             if version is None:
                 return
