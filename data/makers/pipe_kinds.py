@@ -23,7 +23,8 @@ class Kind:
     Across the street a pipe lies `across_m` from the kerb (`from_kerb`: positive under the pavement, negative under
     the carriageway) or from the middle; `side` is +1 north or west of the middle, -1 south or east. `shallow_m` and
     `deep_m` bound the crown's usual depth; for sewers they are the least cover and the depth at which a lifting
-    station is built. `sizes` are diameters (mm) from which load on: people served, or metres of street drained.
+    station is built. Along a street the kinds of point `between` follow one another; a dead end has the kind `last`.
+    `sizes` are diameters (mm) from which load on: people served, or metres of street drained.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Kind:
     since: int = 1965
     junction: str = "joint"
     between: tuple[str, ...] = ("joint",)
+    last: str = "entry"
 
     def offset_m(self, half_width_m: Floats) -> Floats:
         """Distance from the middle of the street, positive to the left of its direction."""
@@ -74,7 +76,7 @@ KINDS: Final = {
              ((0, 100), (900, 150), (2500, 200), (7e3, 300), (15e3, 400), (28e3, 500), (45e3, 600), (9e4, 800),
               (16e4, 1000)),
              ((160, "PE"), (800, "球墨铸铁"), (9000, "钢")), ("城市供水集团",), since=1955,
-             between=("hydrant", "valve", "joint")),
+             between=("valve", "meter", "hydrant")),
         Kind("storm", "YS", -1, 0.9, False, 2.0, 6.5, 50, _RAIN, _SEWER_PIPES, ("城市排水集团",), gravity=True,
              drains_streets=True, since=1965, junction="manhole", between=("manhole",)),
         Kind("sewage", "WS", 1, 0.9, False, 2.2, 6.8, 50, _FOUL, _SEWER_PIPES, ("城市排水集团",), gravity=True,
@@ -84,16 +86,16 @@ KINDS: Final = {
              between=("manhole",)),
         Kind("gas", "RQ", 1, -1.0, True, 0.9, 1.5, 110,
              ((0, 63), (400, 90), (1500, 110), (5e3, 160), (12e3, 200), (3e4, 315), (8e4, 400)),
-             ((200, "PE"), (9000, "钢")), ("城市燃气集团",), since=1985, between=("valve", "joint")),
+             ((200, "PE"), (9000, "钢")), ("城市燃气集团",), since=1985, between=("valve", "entry")),
         Kind("heat", "RL", -1, -2.2, True, 1.1, 1.8, 90,
              ((0, 150), (600, 200), (2e3, 300), (6e3, 400), (12e3, 500), (3e4, 700), (6e4, 900)),
-             ((9000, "预制直埋保温钢管"),), ("城市热力集团",), since=1980, between=("valve", "joint")),
+             ((9000, "预制直埋保温钢管"),), ("城市热力集团",), since=1980, between=("valve", "entry", "expansion")),
         Kind("power", "DL", -1, 1.2, True, 0.7, 1.2, 70,
              ((0, 100), (2e3, 150), (1e4, 200)), ((9000, "MPP排管"),), ("城市供电公司",), since=1980,
-             junction="manhole", between=("manhole",)),
+             junction="manhole", between=("manhole",), last="transformer"),
         Kind("telecom", "TX", 1, 1.3, True, 0.7, 1.2, 85,
              ((0, 100), (5e3, 150), (2e4, 300)), ((9000, "PVC管块"),), ("城市通信一公司", "城市通信二公司"),
-             since=1990, junction="manhole", between=("manhole",)),
+             since=1990, junction="manhole", between=("manhole",), last="cabinet"),
         Kind("industrial", "GY", 1, 2.9, False, 1.0, 1.6, 80,
              ((0, 200), (2e3, 300)), ((9000, "不锈钢"),), ("工业园管廊公司",), since=1995, between=("valve", "joint")),
     )

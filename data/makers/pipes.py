@@ -13,6 +13,7 @@ import pandas as pd
 import shapely
 
 from data.frames import frame_of
+from data.makers import pipe_facts
 from data.makers.pipe_kinds import KINDS, Kind
 from data.makers.pipe_lines import Stations, place
 from data.makers.pipe_profiles import lay
@@ -78,7 +79,8 @@ def _network(routes: Routes, site: Site, heights: Heights) -> Network:
     codes = np.array([f"{kind.prefix}{n:06d}" for n in range(1, len(seen) + 1)], object)
     street = stations.street[seen]
     points = pd.DataFrame({
-        "code": codes, "pipe_class": kind.name, "kind": _point_kinds(routes, stations, seen, len(nodes), lifted),
+        "code": codes, "pipe_class": kind.name,
+        "kind": _point_kinds(routes, stations, seen, len(nodes), lifted, diameter),
         "ground_m": ground[seen], "depth_m": deepest.round(3), "road_name": graph.name[street],
         "owner": owner[street], "shape": shapely.points(stations.xy[seen]),
     })  # fmt: skip
@@ -93,39 +95,56 @@ def _network(routes: Routes, site: Site, heights: Heights) -> Network:
         "length_m": length.round(2), "built_year": year[street], "road_name": graph.name[street],
         "owner": owner[street], "shape": shapely.linestrings(np.stack([stations.xy[tail], stations.xy[tail + 1]], 1)),
     })  # fmt: skip
-    network = Network(points, segments)
-    return _with_inlets(network, routes, graph, stations, row, heights) if kind.name == "storm" else network
+    network, ends = Network(points, segments), np.stack([row[tail], row[tail + 1]], axis=1)
+    pipe_facts.serve(points, routes, stations, row, site)
+    pipe_facts.equip(points, routes, stations.street[seen], np.arange(len(seen)) >= len(nodes), site.seed)
+    if kind.name == "storm":
+        network, ends = _with_inlets(network, ends, routes, graph, stations, row, heights)
+    pipe_facts.describe(network.points, network.segments, ends, routes, site.seed)
+    return network
 
 
-def _point_kinds(routes: Routes, stations: Stations, seen: Ints, joined: int, lifted: npt.NDArray[np.bool_]) -> Words:
+def _point_kinds(
+    routes: Routes, stations: Stations, seen: Ints, joined: int, lifted: npt.NDArray[np.bool_], diameter: Ints
+) -> Words:
     """What stands at each point: the first `joined` are at junctions, the rest along streets."""
     kind = routes.kind
     found = np.full(len(seen), kind.junction, object)
     inner = np.arange(len(seen)) >= joined
     cycle = np.array(kind.between, object)
-    found[inner] = cycle[np.arange(inner.sum()) % len(cycle)]
-    if not kind.gravity:
-        meeting = np.bincount(stations.node[stations.node >= 0])[stations.node[seen[:joined]]]
-        if "valve" in kind.between:
-            ends = np.where(meeting == 1, kind.between[-1], "valve")
-            found[:joined] = np.where(meeting >= _MEETING, kind.junction, ends)
-            found[inner & stations.bend[seen]] = "bend"
+    place = _places(stations, seen[inner])
+    found[inner] = cycle[place % len(cycle)]
+    if kind.gravity:
+        found[lifted] = "pump_station"
     else:
-        found[lifted] = "other"
+        nodes = stations.node[seen[:joined]]
+        meeting = np.bincount(stations.node[stations.node >= 0])[nodes]
+        if "valve" in kind.between:
+            found[:joined] = np.select([meeting < _MEETING, meeting == _MEETING], ["valve", "tee"], "cross")
+            found[np.flatnonzero(inner)[stations.bend[seen[inner]] & (place > 0)]] = "bend"
+        if kind.name == "gas":
+            found[:joined][pipe_facts.regulated(stations, diameter, nodes)] = "regulator"
+        found[:joined][meeting == 1] = kind.last
     root = np.isin(stations.node[seen], routes.roots) & ~inner
     found[root] = "outfall" if kind.gravity else "source"
     return found
 
 
+def _places(stations: Stations, own: Ints) -> Ints:
+    """Which of its street's own points each is, counted from 0; `own` are stations in order."""
+    _, first, which = np.unique(stations.street[own], return_index=True, return_inverse=True)
+    return np.asarray(np.arange(len(own)) - first[which])
+
+
 def _with_inlets(
-    network: Network, routes: Routes, graph: StreetGraph, stations: Stations, row: Ints, heights: Heights
-) -> Network:
-    """Inlets at the kerb beside the storm manholes of greater streets, each joined to its manhole."""
+    network: Network, ends: Ints, routes: Routes, graph: StreetGraph, stations: Stations, row: Ints, heights: Heights
+) -> tuple[Network, Ints]:
+    """Inlets at the kerb beside the storm manholes of greater streets, each joined to its manhole; and all ends."""
     kind = routes.kind
     inner = np.flatnonzero((stations.node < 0) & (graph.rank[stations.street] <= _INLET_RANK))
     inner = inner[(stations.along_m[inner] > 0) & ~stations.last_of_street[inner]]
     if not len(inner):
-        return network
+        return network, ends
     ahead = stations.xy[inner + 1] - stations.xy[inner]
     left = np.column_stack([-ahead[:, 1], ahead[:, 0]]) / np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
     side = np.where(np.arange(len(inner)) % 2 == 0, 1.0, -1.0)
@@ -152,10 +171,11 @@ def _with_inlets(
         "owner": manhole["owner"].to_numpy(),
         "shape": shapely.linestrings(np.stack([xy, stations.xy[inner]], 1)),
     })  # fmt: skip
-    return Network(
+    joined = Network(
         pd.concat([network.points, points], ignore_index=True),
         pd.concat([network.segments, segments], ignore_index=True),
     )
+    return joined, np.concatenate([ends, np.column_stack([np.arange(count, count + len(inner)), row[inner]])])
 
 
 def _year_of_road(network: Network, manhole: pd.DataFrame) -> Any:

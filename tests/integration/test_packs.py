@@ -155,6 +155,9 @@ def test_coquimbos_pipes_hold_together_and_its_cells_tile_it() -> None:
     pieces, _ = pieces_of("coquimbo")
     city = frames(pieces)
     check_pipes(city["pipe_points"], city["pipe_segments"], 0.97)
+    water = city["pipe_points"][city["pipe_points"]["pipe_class"] == "water"]
+    assert water["customers"].sum() == pytest.approx(452_000 / 2.7, rel=0.05), "every household is served"
+    assert (water["kind"] == "valve").sum() > 3_000
     areas = city["admin_areas"]
     check_grid(city["grid_cells"], areas[areas["level"] == 3], "EPSG:32719")
     sewers = city["pipe_segments"][city["pipe_segments"]["pipe_class"] == "sewage"]
