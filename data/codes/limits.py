@@ -15,7 +15,7 @@ from data.codes import Origin, origin_of, rows
 
 @dataclass(frozen=True)
 class Cover:
-    """The least cover of a class in metres: `laying` is direct, conduit or empty (any), `place` carriageway or other."""
+    """The least cover of a class in metres: `laying` is direct, conduit or empty, `place` carriageway or other."""
 
     pipe_class: str
     laying: str
@@ -36,7 +36,7 @@ class Frost:
 
 @dataclass(frozen=True)
 class Slope:
-    """A limit of slope (rise over run) from a diameter on: `least`, or `steep` and `most`, above which one looks again."""
+    """A limit of slope (rise over run) from a diameter on: `least`, or `steep` and `most`, which are too much."""
 
     limit: str
     role: str
