@@ -13,6 +13,7 @@ from gis_core.spec import Layer
 from gis_core.tiles import Tiles
 from gis_core.tokens import Door
 from twin.feed import Feed
+from twin.pipes.networks import Networks
 
 
 @dataclass(frozen=True)
@@ -24,6 +25,7 @@ class City:
     database: Database
     layers: Mapping[str, Layer]
     feed: Feed
+    networks: Networks
     tiles: Tiles
     door: Door
     trail: Trail

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
 from typing import Any
@@ -15,6 +16,7 @@ from gis_core.settings import Settings
 from gis_core.tiles import Tiles
 from gis_core.tokens import Door, areas_of
 from twin.feed import Feed
+from twin.pipes.networks import Networks
 from web_map import (
     audit,
     catalogue,
@@ -27,6 +29,8 @@ from web_map import (
     metrics,
     ogc,
     pages,
+    pipe_checks,
+    pipe_networks,
     problems,
     scenes,
     session,
@@ -36,7 +40,10 @@ from web_map import (
 )
 from web_map.city import City
 
-ROOMS = (health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, session, audit, pages)
+ROOMS = (
+    health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, pipe_networks, pipe_checks,
+    session, audit, pages,
+)  # fmt: skip
 """Every room with doors; each has a `router`."""
 
 
@@ -46,12 +53,14 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
     Nothing is opened before the application starts, and all of it is closed when it stops.
     """
     known = layers.load()
+    feed = Feed(database)
     city = City(
         settings=settings,
         facts=facts,
         database=database,
         layers=known,
-        feed=Feed(database),
+        feed=feed,
+        networks=Networks(database, known, feed),
         tiles=Tiles(database.url, cache_mb=settings.tile_cache_mb),
         door=Door(database, areas_of(database, known["admin_areas"])),
         trail=Trail(database),
@@ -85,9 +94,12 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     city: City = app.state.city
     city.feed.start()
     await city.tiles.open()
+    following = asyncio.create_task(city.networks.follow())
     try:
         yield
     finally:
         await city.tiles.close()
         city.feed.stop()
+        following.cancel()
+        city.networks.close()
         city.trail.close()

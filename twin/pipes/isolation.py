@@ -134,9 +134,13 @@ class Isolator:
 
     def isolate(self, burst: Burst, failed: Iterable[int] = ()) -> Isolation:
         """What to do for a burst, when the `failed` valves (points by number) do not close."""
+        return self.shut(self._hit(burst, failed))
+
+    def shut(self, sections: npt.ArrayLike) -> Isolation:
+        """What shutting off these sections means."""
         marks = self._borrow()
         try:
-            return self._isolated(marks, self._hit(burst, failed))
+            return self._isolated(marks, np.asarray(sections, np.int32))
         finally:
             self._spare.append(marks)
 

@@ -11,11 +11,10 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final, NamedTuple
+from typing import Final
 
 import numpy as np
 
-from twin.pipes.compiled import compiled
 from twin.pipes.graph import (
     BACKWARD,
     CLOSED,
@@ -27,10 +26,10 @@ from twin.pipes.graph import (
     Floats,
     Graph,
     Ints,
-    Nearby,
     Signs,
     build,
 )
+from twin.pipes.walks import Sheet, find_loops, headings, nearest, walk
 
 NOBODY: Final = -1
 
@@ -107,9 +106,7 @@ class Traces:
         begin, goal = self._ends(start, UNKNOWN), self._ends(target, UNKNOWN)
         wanted = np.zeros(graph.points, np.uint8)
         wanted[goal] = 1
-        way, last = _nearest(
-            graph.near, graph.length_m, self.flow.heading, UNKNOWN, self._stops[barrier], begin, wanted
-        )
+        way, last = nearest(graph.near, graph.length_m, self.flow.heading, UNKNOWN, self._stops[barrier], begin, wanted)
         if last == NOBODY:
             return Found(_none(), _none())
         points, pipes = [last], []
@@ -122,7 +119,7 @@ class Traces:
         """The pipes on any loop in what hangs together with the start: those whose loss leaves both ends connected."""
         graph = self.graph
         if barrier not in self._on_loops:
-            self._on_loops[barrier] = _looped(graph.near, graph.pipes, self._stops[barrier])
+            self._on_loops[barrier] = find_loops(graph.near, graph.pipes, self._stops[barrier])
         pipes = self.connected(start, barrier).pipes
         pipes = pipes[self._on_loops[barrier][pipes] == 1]
         ends = np.column_stack([graph.start[pipes], graph.end[pipes]]).ravel()
@@ -165,7 +162,7 @@ class Traces:
         stamps = self._borrow()
         try:
             sheet, stamp = stamps.sheet, stamps.next()
-            found = _walked(
+            found = walk(
                 graph.near, self.flow.heading, mode, self._stops[barrier], begin, len(start.points), given, sheet, stamp
             )
             return Found(sheet.points[: found[0]].copy(), sheet.pipes[: found[1]].copy())
@@ -177,20 +174,11 @@ class Traces:
             return self._spare.pop() if self._spare else _Stamps(self.graph.points, self.graph.pipes)
 
 
-class _Sheet(NamedTuple):
-    """What a trace writes on: the last stamp that each point and pipe got, and what was found."""
-
-    on_points: Ints
-    on_pipes: Ints
-    points: Ints
-    pipes: Ints
-
-
 class _Stamps:
     """A sheet that is used again and again: each trace has a stamp of its own, so nothing needs to be cleared."""
 
     def __init__(self, points: int, pipes: int) -> None:
-        self.sheet = _Sheet(*(np.zeros(size, np.int32) for size in (points, pipes, points, pipes)))
+        self.sheet = Sheet(*(np.zeros(size, np.int32) for size in (points, pipes, points, pipes)))
         self._last = 0
 
     def next(self) -> int:
@@ -203,16 +191,16 @@ class _Stamps:
 
 def orient(graph: Graph, *, gravity: bool) -> Flow:
     """Which way every pipe flows: as the survey says, else away from the nearest source, to the nearest outfall."""
-    given = _headings(graph.near, graph.start, graph.end, graph.flow)
+    given = headings(graph.near, graph.start, graph.end, graph.flow)
     mode, roots = (BACKWARD, graph.sinks) if gravity else (FORWARD, graph.sources)
     closed, nowhere = stops(graph, Barrier.closed), np.zeros(0, np.uint8)
-    way, _ = _nearest(graph.near, graph.length_m, given, mode, closed, roots, nowhere)
+    way, _ = nearest(graph.near, graph.length_m, given, mode, closed, roots, nowhere)
     rank = np.full(graph.points, NOBODY, np.int32)
     rank[way.order] = np.arange(len(way.order), dtype=np.int32)
     a, b = rank[graph.start], rank[graph.end]
     away = np.where((a == NOBODY) | (b == NOBODY), UNKNOWN, np.sign(b - a))
     direction = np.where(graph.flow == UNKNOWN, -away if gravity else away, graph.flow).astype(np.int8)
-    heading = _headings(graph.near, graph.start, graph.end, direction)
+    heading = headings(graph.near, graph.start, graph.end, direction)
     return Flow(gravity, direction, heading, way.origin, way.distance_m, rank, way.order)
 
 
@@ -234,176 +222,3 @@ def warm_up() -> None:
 
 def _none() -> Ints:
     return np.zeros(0, np.int32)
-
-
-class _Way(NamedTuple):
-    """The nearest ways: the points in the order of distance; per point how far, what comes before it, which start."""
-
-    order: Ints
-    distance_m: Floats
-    before: Ints
-    via: Ints
-    origin: Ints
-
-
-@compiled
-def _headings(near: Nearby, start: Ints, end: Ints, direction: Signs) -> Signs:
-    """For each neighbour in CSR order whether the way to it goes with the flow (1), against it (-1), or is unknown."""
-    heading = np.zeros(len(near.pipe), np.int8)
-    for point in range(len(near.first) - 1):
-        for k in range(near.first[point], near.first[point + 1]):
-            p = near.pipe[k]
-            heading[k] = direction[p] if start[p] == point and end[p] == near.point[k] else -direction[p]
-    return heading
-
-
-@compiled
-def _walked(
-    near: Nearby,
-    heading: Signs,
-    mode: int,
-    stop: Bits,
-    begin: Ints,
-    free: int,
-    given: Ints,
-    sheet: _Sheet,
-    stamp: int,
-) -> tuple[int, int]:
-    """Breadth first from `begin`; writes what it finds on the sheet and says how many points and pipes.
-
-    `given` pipes count at once. A stop is not gone beyond, unless it is one of the first `free` of `begin`.
-    """
-    count, head, taking = 0, 0, 0
-    for p in given:
-        if sheet.on_pipes[p] != stamp:
-            sheet.on_pipes[p] = stamp
-            sheet.pipes[taking] = p
-            taking += 1
-    for x in begin:
-        if sheet.on_points[x] != stamp:
-            sheet.on_points[x] = stamp
-            sheet.points[count] = x
-            count += 1
-    while head < count:
-        x = sheet.points[head]
-        head += 1
-        if stop[x] and not (begin[:free] == x).any():
-            continue
-        for k in range(near.first[x], near.first[x + 1]):
-            if heading[k] * mode < 0:
-                continue
-            p, y = near.pipe[k], near.point[k]
-            if sheet.on_pipes[p] != stamp:
-                sheet.on_pipes[p] = stamp
-                sheet.pipes[taking] = p
-                taking += 1
-            if sheet.on_points[y] != stamp:
-                sheet.on_points[y] = stamp
-                sheet.points[count] = y
-                count += 1
-    return count, taking
-
-
-@compiled
-def _rise(at: Ints, key: Floats, hole: int, point: int, value: float) -> None:
-    """Put a point into a heap whose last place is the hole."""
-    while hole > 0 and key[(hole - 1) // 2] > value:
-        at[hole], key[hole] = at[(hole - 1) // 2], key[(hole - 1) // 2]
-        hole = (hole - 1) // 2
-    at[hole], key[hole] = point, value
-
-
-@compiled
-def _sink(at: Ints, key: Floats, size: int) -> None:
-    """Take the least out of a heap that has `size` others: the last one goes into its place."""
-    hole, point, value = 0, at[size], key[size]
-    while 2 * hole + 1 < size:
-        child = 2 * hole + 1
-        if child + 1 < size and key[child + 1] < key[child]:
-            child += 1
-        if key[child] >= value:
-            break
-        at[hole], key[hole] = at[child], key[child]
-        hole = child
-    at[hole], key[hole] = point, value
-
-
-@compiled
-def _nearest(
-    near: Nearby, length_m: Floats, heading: Signs, mode: int, stop: Bits, begin: Ints, wanted: Bits
-) -> tuple[_Way, int]:
-    """Dijkstra from `begin`, up to the first point that is wanted if any is; the ways, and that point."""
-    n = len(near.first) - 1
-    distance, done = np.full(n, np.inf), np.zeros(n, np.uint8)
-    before, via, origin = np.full(n, -1, np.int32), np.full(n, -1, np.int32), np.full(n, -1, np.int32)
-    order = np.empty(n, np.int32)
-    room = len(near.pipe) + len(begin) + 1
-    at, key = np.empty(room, np.int32), np.empty(room, np.float64)
-    size, settled, last = 0, 0, -1
-    for x in begin:
-        if distance[x] > 0:
-            distance[x], origin[x] = 0.0, x
-            at[size], key[size] = x, 0.0
-            size += 1
-    while size > 0 and last < 0:
-        x, far = at[0], key[0]
-        size -= 1
-        _sink(at, key, size)
-        if done[x]:
-            continue
-        done[x] = 1
-        order[settled] = x
-        settled += 1
-        if len(wanted) > 0 and wanted[x]:
-            last = x
-        if stop[x] and before[x] != -1:
-            continue
-        for k in range(near.first[x], near.first[x + 1]):
-            y, beyond = near.point[k], far + length_m[near.pipe[k]]
-            if not done[y] and heading[k] * mode >= 0 and beyond < distance[y]:
-                distance[y], before[y], via[y], origin[y] = beyond, x, near.pipe[k], origin[x]
-                _rise(at, key, size, y, beyond)
-                size += 1
-    return _Way(order[:settled].copy(), distance, before, via, origin), last
-
-
-@compiled
-def _looped(near: Nearby, pipes: int, stop: Bits) -> Bits:
-    """1 for each pipe that lies on a loop which goes through no stop: all but the bridges."""
-    n = len(near.first) - 1
-    came, low = np.full(n, -1, np.int32), np.empty(n, np.int32)
-    following, by = near.first[:-1].copy(), np.full(n, -1, np.int32)
-    stack = np.empty(n, np.int32)
-    looped = np.zeros(pipes, np.uint8)
-    clock = 0
-    for root in range(n):
-        if came[root] >= 0 or stop[root]:
-            continue
-        stack[0], depth = root, 1
-        came[root] = low[root] = clock
-        clock += 1
-        while depth > 0:
-            x = stack[depth - 1]
-            if following[x] < near.first[x + 1]:
-                k = following[x]
-                following[x] += 1
-                y, p = near.point[k], near.pipe[k]
-                if p == by[x] or stop[y]:
-                    continue
-                if came[y] >= 0:
-                    looped[p] = 1
-                    low[x] = min(low[x], came[y])
-                    continue
-                came[y] = low[y] = clock
-                clock += 1
-                by[y] = p
-                stack[depth] = y
-                depth += 1
-                continue
-            depth -= 1
-            if depth > 0:
-                up = stack[depth - 1]
-                low[up] = min(low[up], low[x])
-                if low[x] <= came[up]:
-                    looped[by[x]] = 1
-    return looped

@@ -1,0 +1,1 @@
+"""Pipe networks over PostGIS and HTTP."""
