@@ -62,13 +62,13 @@ def near(
     connection: sa.Connection,
     layer: Layer,
     viewer: Viewer,
-    place: shapely.Geometry,
+    place: shapely.Geometry | None,
     metric_crs: str,
     *,
     columns: Collection[str] | None = None,
     most: int = MOST,
 ) -> Seen:
-    """What a viewer may see of a layer that meets a place (in metres, grown already by how near is meant).
+    """What a viewer may see of a layer at a place (in metres, grown already by how near is meant; None: all).
 
     `columns` narrows what is read; the id and the geometry always are.
 
@@ -77,7 +77,7 @@ def near(
         TooLarge: there is more than one question may meet.
     """
     rows = visible(layer, viewer, None if columns is None else {*columns, "id", "geom"})
-    wanted = _meets(rows.c.geom, to_degrees(place, metric_crs))
+    wanted = sa.true() if place is None else _meets(rows.c.geom, to_degrees(place, metric_crs))
     return _gather(connection, rows, wanted, metric_crs, place, most)
 
 
