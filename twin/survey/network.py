@@ -285,6 +285,22 @@ class Network:
         return found
 
     @cached_property
+    def tree(self) -> tuple[shapely.STRtree, Rows]:
+        """The drawn lines in a tree, and which lines they are."""
+        good = np.flatnonzero(~shapely.is_missing(self.shapes)).astype(np.int64)
+        return shapely.STRtree(self.shapes[good]), good
+
+    @cached_property
+    def height_errors(self) -> Floats:
+        """Ground elevation as surveyed minus that of the elevation model; NaN where either is not known."""
+        lon, lat = self.placed.lon, self.placed.lat
+        off = np.full(len(lon), np.nan)
+        good = ~np.isnan(lon)
+        if self.facts.elevation is not None and good.any():
+            off[good] = self.ground[good] - self.facts.elevation.sample_m(lon[good], lat[good])
+        return off
+
+    @cached_property
     def conflicts(self) -> Conflicts:
         """Pairs of buried lines that lie too near, `a` and `b` as positions in the table of lines."""
         rows = np.flatnonzero(~shapely.is_missing(self.shapes) & ~self.aloft & ~pd.isna(self.line_class))

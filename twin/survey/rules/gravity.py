@@ -162,7 +162,8 @@ def _groups(net: Network) -> Floats:
 
 def _roughness(net: Network) -> Floats:
     said = net.lines["material"]
-    found: Floats = said.map({letters: row.n for letters, row in limits.roughnesses().items()}).to_numpy(float)
+    known = {letters: row.n for letters, row in limits.roughnesses().items()}
+    found: Floats = said.map(known).to_numpy(np.float64)
     return found
 
 

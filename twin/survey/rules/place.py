@@ -14,7 +14,6 @@ from twin.survey.findings import WARNING, Found, of_all
 from twin.survey.network import Network
 from twin.survey.place import shifted
 from twin.survey.rules import rule
-from twin.survey.rules.points import height_errors
 
 _LAW: Final = "water-and-pipes"
 _CLAUSE: Final = "2.3"
@@ -90,7 +89,7 @@ def heights(net: Network) -> Iterator[Found]:
         en = "levels are not declared to be of the 1985 datum" if said is None else f"levels are of {said[:40]!r}"
         yield of_all(Table.points, "ground_m", zh, en)
         return
-    off = height_errors(net)
+    off = net.height_errors
     off = off[np.isfinite(off)]
     if len(off) < limits.limit("datum_sample"):
         return

@@ -91,7 +91,7 @@ def outside(net: Network) -> Iterator[Found]:
 )
 def ground(net: Network) -> Iterator[Found]:
     """A shift of the whole survey is K7's: here counts what stands out from it."""
-    off = height_errors(net)
+    off = net.height_errors
     middle = float(np.nanmedian(off)) if np.isfinite(off).any() else 0.0
     shift = middle if abs(middle) > limits.limit("height_shift_m") else 0.0
     rows = where(np.abs(off - shift) > limits.limit("ground_tolerance_m"))
@@ -101,14 +101,19 @@ def ground(net: Network) -> Iterator[Found]:
 
 @rule("P6", "没有孤立点", "Every point is on a line", standard=_TOOL, clause="orphan points (冗余点)")
 def orphans(net: Network) -> Iterator[Found]:
-    """A point that no line names; repeated numbers count as one point."""
-    named = pd.concat([net.lines["start_point"], net.lines["end_point"]]).dropna().unique()
-    well = net.points["offset_point"].dropna().unique()
-    number = net.points["point_no"]
-    lost = number.notna() & ~number.isin(named) & ~number.isin(well)
+    """A point that no line names; repeated numbers count as one point, and the well of an eccentric one is named."""
     if not len(net.lines):
-        lost = lost & False
-    rows = where(lost.to_numpy(bool))
+        return
+    number = net.points["point_no"]
+    lost = number.notna().to_numpy(copy=True)
+    for at in (net.start, net.end):
+        lost[at[at >= 0]] = False
+    # Few are left: only of these the numbers themselves are looked for.
+    left = np.flatnonzero(lost)
+    names = [net.lines["start_point"], net.lines["end_point"], net.points["offset_point"]]
+    few = number.iloc[left]
+    lost[left] = ~np.logical_or.reduce([few.isin(name[name.isin(few)]) for name in names])
+    rows = where(lost)
     yield Found(
         Table.points, rows, "point_no", "点 {} 不在任何管线上", "point {} is on no line", (number.to_numpy()[rows],)
     )
@@ -160,18 +165,6 @@ def eccentric(net: Network) -> Iterator[Found]:
     yield Found(Table.points, rows, "offset_m", zh, en, (offset[rows], apart[rows]))
     rows = where(has & (offset > limits.limit("largest_offset_m")))
     yield Found(Table.points, rows, "offset_m", "偏心距 {} 米过大", "is {} m off its well", (offset[rows],))
-
-
-def height_errors(net: Network) -> Floats:
-    """Ground elevation as surveyed minus that of the model; NaN where either is not known."""
-    if net.facts.elevation is None:
-        return np.full(len(net.points), np.nan)
-    lon, lat = net.placed.lon, net.placed.lat
-    off = np.full(len(lon), np.nan)
-    good = ~np.isnan(lon)
-    if good.any():
-        off[good] = net.ground[good] - net.facts.elevation.sample_m(lon[good], lat[good])
-    return off
 
 
 def _of(values: Floats, at: Rows) -> Floats:

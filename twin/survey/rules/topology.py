@@ -23,6 +23,7 @@ _GATES: Final = r"堰|闸|截流|分流|溢流"
 _TOUCH_LEVEL_M: Final = 0.5
 _PAIR: Final = 2
 _MOST_STEPS: Final = 2
+_STEEPER: Final = 1e-4
 _STEPS_MM: Final = (200, 300, 400, 500, 600, 700, 800, 900, 1000, 1100, 1200, 1350, 1500, 1650, 1800, 2000, 2200, 2400)
 
 
@@ -54,11 +55,10 @@ def loose_ends(net: Network) -> Iterator[Found]:
 @rule("T2", "端点落在另一条管线中间而未打断", "No line ends on the middle of another", severity=WARNING)
 def touching(net: Network) -> Iterator[Found]:
     """A point of a class within 0.1 m of a line of that class that does not end there, at about its level."""
-    good = np.flatnonzero(~shapely.is_missing(net.shapes))
+    tree, good = net.tree
     placed = np.flatnonzero((net.degree > 0) & ~np.isnan(net.placed.x))
     if not len(good) or not len(placed):
         return
-    tree = shapely.STRtree(net.shapes[good])
     dots: Any = shapely.points(net.placed.x[placed], net.placed.y[placed])
     dot, at = tree.query(dots, predicate="dwithin", distance=limits.limit("touch_m"))
     point, line = placed[dot], good[at]
@@ -79,19 +79,16 @@ def touching(net: Network) -> Iterator[Found]:
 @rule("T3", "同类管线交叉而无节点且高差小于半径之和", "Lines of one class do not run through each other")
 def through(net: Network) -> Iterator[Found]:
     """Crossings in plan without a common point where the pipes are nearer in height than their radii."""
-    good = np.flatnonzero(~shapely.is_missing(net.shapes))
-    if not len(good):
-        return
-    tree = shapely.STRtree(net.shapes[good])
-    a, b = tree.query(net.shapes[good], predicate="crosses")
+    tree, good = net.tree
+    a, b = tree.query(net.shapes[good])
     a, b = good[a[a < b]], good[b[a < b]]
     shared = (net.start[a] == net.start[b]) | (net.start[a] == net.end[b])
     shared |= (net.end[a] == net.start[b]) | (net.end[a] == net.end[b])
     same = (net.line_class[a] == net.line_class[b]) & ~shared
     a, b = a[same], b[same]
+    crossing = shapely.crosses(net.shapes[a], net.shapes[b])
+    a, b = a[crossing], b[crossing]
     at = shapely.intersection(net.shapes[a], net.shapes[b])
-    dots = shapely.get_type_id(at) == 0
-    a, b, at = a[dots], b[dots], at[dots]
     axis = [_axis_at(net, line, at) for line in (a, b)]
     apart = np.abs(axis[0] - axis[1])
     close = apart < (net.height_m[a] + net.height_m[b]) / 2
@@ -175,7 +172,7 @@ def narrowing(net: Network) -> Iterator[Found]:
     size = net.number("diameter_mm")
     shrinks = size[lines] > size[out]
     steps = np.searchsorted(_STEPS_MM, size[lines]) - np.searchsorted(_STEPS_MM, size[out])
-    steeper = net.slope[out] > net.slope[lines]
+    steeper = net.slope[out] > net.slope[lines] + _STEEPER
     least = np.array([limits.least_sizes().get((c, "main"), (0.0, None))[0] for c in net.line_class[out]])
     allowed = steeper & (steps <= _MOST_STEPS) & (size[out] >= least)
     rows, first = np.unique(out[shrinks & ~allowed], return_index=True)
