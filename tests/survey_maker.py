@@ -6,7 +6,8 @@ what a street cannot. Coordinates are EPSG:4548 (X north), levels 1985.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from itertools import pairwise
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -107,7 +108,8 @@ class Made:
 
     def frames(self) -> tuple[pd.DataFrame, pd.DataFrame]:
         """Both tables, empty cells as empty text."""
-        return tuple(pd.DataFrame(rows).fillna("") for rows in (self.points, self.lines))  # type: ignore[return-value]
+        points, lines = (pd.DataFrame(rows).fillna("") for rows in (self.points, self.lines))
+        return points.drop(columns="_depth"), lines
 
     def write_csv(self, folder: Path, encoding: str = "utf-8") -> tuple[Path, Path]:
         """Two CSV files."""
@@ -148,7 +150,7 @@ class Made:
             number = f"{minor}9{len(self.points):06d}"
             self.points.append(_point(number, minor, x0 + dx, y0 + dy, what, depth))
             found.append(len(self.points) - 1)
-        for a, b in zip(found, found[1:], strict=False):
+        for a, b in pairwise(found):
             self.add_line(minor, a, b, **more)
         return found
 
@@ -158,6 +160,11 @@ class Made:
         own = {"起点埋深": p["_depth"], "终点埋深": q["_depth"]} | more
         self.lines.append(_line(TRACKS.get(minor, TRACKS["WS"]), minor, p, q, **own))
         return len(self.lines) - 1
+
+    def row_of(self, minor: str, street: int, station: int) -> set[tuple[str, int]]:
+        """A street's point and the lines at it, as rows."""
+        lines = {("lines", self.line(minor, street, s) + 1) for s in (station - 1, station)}
+        return {("points", self.point(minor, street, station) + 1)} | lines
 
     def plant(self, rule: str, points: Iterable[int] = (), lines: Iterable[int] = (), also: str = "",
               touched: Iterable[tuple[str, int]] = ()) -> None:  # fmt: skip
@@ -287,5 +294,3 @@ def _number(value: Any) -> Any:
     except ValueError:
         return value
 
-
-Planter = Callable[[Made, int, Any], None]
