@@ -103,4 +103,71 @@ class Upload(Record):
     state: Mapped[str]
     stored: Mapped[int] = mapped_column(default=0)
     report: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    said: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict, server_default="{}")
     at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
+class Survey(Record):
+    """A pipe survey under way: its files lie in the home folder, what was found in them beside those and here.
+
+    `round` counts examinations; what an earlier one still says of itself is not believed. `corrections` are a
+    person's to the columns, `report` is what the newest examination found, `difference` what publishing would change.
+    """
+
+    __tablename__ = "survey"
+
+    id: Mapped[str] = mapped_column(primary_key=True)
+    owner: Mapped[str] = mapped_column(index=True)
+    who: Mapped[str]
+    name: Mapped[str]
+    files: Mapped[list[dict[str, Any]]] = mapped_column(JSONB)
+    datum: Mapped[str | None]
+    encoding: Mapped[str | None]
+    scope: Mapped[str]
+    area: Mapped[bytes | None]
+    corrections: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    state: Mapped[str]
+    round: Mapped[int] = mapped_column(default=1)
+    begun: Mapped[int] = mapped_column(default=0)
+    step: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    progress: Mapped[float] = mapped_column(default=0.0)
+    report: Mapped[dict[str, Any]] = mapped_column(JSONB, default=dict)
+    difference: Mapped[dict[str, Any] | None] = mapped_column(JSONB(none_as_null=True))
+    version: Mapped[int | None]
+    at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    touched_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
+class SurveyMapping(Record):
+    """How an owner's columns are called, as a person corrected and saved it."""
+
+    __tablename__ = "survey_mapping"
+
+    owner: Mapped[str] = mapped_column(primary_key=True)
+    mapping: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+
+
+class SurveyVersion(Record):
+    """All pipes of one owner as they stood once something was published; `number` counts from 1 for each owner.
+
+    `origin` is `survey`, `restore` (of the version `restored`), or `before`: what stood when nobody had yet published
+    or what came in by another way. `snapshot` holds the rows, `digest` is its SHA-256.
+    """
+
+    __tablename__ = "survey_version"
+    __table_args__ = (sa.UniqueConstraint("owner", "number"),)
+
+    id: Mapped[int] = mapped_column(sa.BigInteger, sa.Identity(), primary_key=True)
+    owner: Mapped[str]
+    number: Mapped[int]
+    published_at: Mapped[datetime] = mapped_column(server_default=sa.func.now())
+    who: Mapped[str]
+    origin: Mapped[str]
+    survey: Mapped[str | None]
+    restored: Mapped[int | None]
+    points: Mapped[int]
+    lines: Mapped[int]
+    difference: Mapped[dict[str, Any]] = mapped_column(JSONB)
+    digest: Mapped[bytes]
+    snapshot: Mapped[bytes] = mapped_column(deferred=True)
