@@ -1,4 +1,4 @@
-"""The pages: the built client at `/`, its files under `/assets`, and the API's own pages under `/docs`."""
+"""The pages: the built client at `/` and `/pipes`, its files under `/assets`, and the API's own pages under `/docs`."""
 
 from __future__ import annotations
 
@@ -24,13 +24,14 @@ _NOT_BUILT = """<!doctype html><html lang="zh"><meta charset="utf-8"><title>åŸŽå
 
 @router.get("/")
 def wall(request: Request) -> Response:
-    """The map wall. A link with a one-time token becomes a session first."""
-    if "token" in request.query_params:
-        return enter(request)
-    page = STATIC / "index.html"
-    if not page.exists():
-        return tidy(request, HTMLResponse(_NOT_BUILT))
-    return tidy(request, FileResponse(page, headers={"Cache-Control": "no-cache"}))
+    """The map wall."""
+    return _opened(request, "index.html")
+
+
+@router.get("/pipes")
+def pipes(request: Request) -> Response:
+    """The utility's page: a survey is checked, compared and published."""
+    return _opened(request, "pipes.html")
 
 
 @router.get("/docs")
@@ -38,6 +39,16 @@ def docs() -> Response:
     """The API's documentation, read in the browser."""
     page = STATIC / "docs.html"
     return FileResponse(page) if page.exists() else HTMLResponse(_NOT_BUILT)
+
+
+def _opened(request: Request, name: str) -> Response:
+    """A page of the client. A link with a one-time token becomes a session first."""
+    if "token" in request.query_params:
+        return enter(request)
+    page = STATIC / name
+    if not page.exists():
+        return tidy(request, HTMLResponse(_NOT_BUILT))
+    return tidy(request, FileResponse(page, headers={"Cache-Control": "no-cache"}))
 
 
 def mount(app: FastAPI) -> None:

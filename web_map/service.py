@@ -34,6 +34,7 @@ from web_map import (
     problems,
     scenes,
     session,
+    survey_words,
     tile_answers,
     tiles,
     uploads,
@@ -42,7 +43,7 @@ from web_map.city import City
 
 ROOMS = (
     health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, pipe_networks, pipe_checks,
-    session, audit, pages,
+    survey_words, session, audit, pages,
 )  # fmt: skip
 """Every room with doors; each has a `router`."""
 

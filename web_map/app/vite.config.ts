@@ -1,4 +1,5 @@
-// How the client is bundled: three chunks (the map, the layers, our own code) and the API pages' assets, into ../static.
+// How the client is bundled: two pages (the wall, the utility's), the map and the layers in chunks of their own, and the
+// API pages' assets, into ../static.
 import {readFileSync} from 'node:fs';
 import {createRequire} from 'node:module';
 import {dirname, join} from 'node:path';
@@ -28,6 +29,7 @@ export default defineConfig({
     emptyOutDir: true,
     chunkSizeWarningLimit: 1500,
     rollupOptions: {
+      input: ['index.html', 'pipes.html'],
       output: {
         manualChunks(id: string) {
           if (id.includes('maplibre-gl')) return 'maplibre';

@@ -62,7 +62,8 @@ export function statusWords(status: number): string {
   return status ? say('error.status', {status}) : say('error.unreachable');
 }
 
-async function problemOf(response: Response): Promise<ApiError> {
+/** A refusal as an error with its words. */
+export async function problemOf(response: Response): Promise<ApiError> {
   try {
     const problem = (await response.json()) as {title?: string; detail?: string};
     return new ApiError(response.status, problem.title || statusWords(response.status), problem.detail || '');

@@ -46,6 +46,18 @@ const PATHS = {
   lost: 'M4.9 19.1a10 10 0 0 1-1.5-12 M19.1 4.9a10 10 0 0 1 1.5 12 M3 3l18 18',
   alert: 'M12 3 22 20.5H2z M12 9.5v5 M12 17.6v0',
   depth: 'M3 4h18 M8 8v11 M4.5 15.5 8 19l3.5-3.5 M15 9h6 M15 14h4 M15 19h2',
+  upload: 'M12 16V4 M6.5 9.5 12 4l5.5 5.5 M4 15.5V20h16v-4.5',
+  download: 'M12 4v12 M6.5 10.5 12 16l5.5-5.5 M4 15.5V20h16v-4.5',
+  check: 'M4.5 12.5 10 18 20 6.5',
+  valve: 'M3 7v10l9-5z M21 7v10l-9-5z M12 12V4 M8.5 4h7',
+  upstream: 'M12 20V5 M6 10.5 12 4.5l6 6',
+  downstream: 'M12 4v15 M6 13.5l6 6 6-6',
+  connected: 'M5 12h14 M5 9.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z M19 9.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z',
+  section: 'M3 5h18 M3 20h18 M8 10.5a2 2 0 1 0 0 4 2 2 0 0 0 0-4z M16 12.5a2.5 2.5 0 1 0 0 5 2.5 2.5 0 0 0 0-5z',
+  profile: 'M3 6l6 3 6-1 6 3 M3 13l6 2.5 6 1.5 6 3',
+  dig: 'M14 4l6 6 M17 7 8.5 15.5 M10.5 17.5 4 20l2.5-6.5z',
+  history: 'M4 12a8 8 0 1 0 2.6-5.9 M4 4v4.5h4.5 M12 7.5V12l3.2 2',
+  trash: 'M5 7h14 M9.5 7V4.5h5V7 M7 7l1 13h8l1-13',
 } as const;
 
 export type IconName = keyof typeof PATHS;

@@ -133,11 +133,16 @@ export function speak(next: Language): void {
   spoken = next;
 }
 
-/** A phrase in the language now spoken, with its `{gaps}` filled. */
-export function say(phrase: Phrase, gaps: Record<string, string | number> = {}): string {
-  const text: string = STRINGS[phrase][spoken === 'zh' ? 0 : 1];
-  return text.replace(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
+/** What says the phrases of one list in the language now spoken, their `{gaps}` filled. A page may have a list of its own. */
+export function sayer<K extends string>(strings: Record<K, readonly [zh: string, en: string]>): (phrase: K, gaps?: Record<string, string | number>) => string {
+  return (phrase, gaps = {}) => {
+    const text: string = strings[phrase][spoken === 'zh' ? 0 : 1];
+    return text.replace(/\{(\w+)\}/g, (gap, name: string) => String(gaps[name] ?? gap));
+  };
 }
+
+/** A phrase in the language now spoken, with its `{gaps}` filled. */
+export const say = sayer<Phrase>(STRINGS);
 
 /** A role's name; one this client does not know is shown as it is. */
 export function sayRole(role: string): string {
