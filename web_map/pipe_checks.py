@@ -112,7 +112,7 @@ def clearance(city: TheCity, viewer: Asker, wish: ClearanceWish) -> JSONResponse
     is a warning. `beside_crossing` tells what is short only because the next piece of the same line crosses.
     """
     require(viewer, _RIGHT, "check clearances")
-    place = None if wish.area is None else _shape(wish.area)
+    place = None if wish.area is None else shape_of(wish.area)
     found = findings.check(
         city.database,
         city.layers[SEGMENTS],
@@ -139,7 +139,7 @@ def dig(
     pipe office. Each question is written into the audit trail.
     """
     require(viewer, _RIGHT, "check a dig against pipes")
-    place, metric = _shape(wish.geometry), _metric(city)
+    place, metric = shape_of(wish.geometry), _metric(city)
     planned = None if wish.planned is None else digging.Planned(**wish.planned.model_dump(mode="json"))
     asked = digging.dig_of(place, wish.depth_m, metric, width_m=wish.width_m, planned=planned)
     found = digging.examine(city.database, city.layers[SEGMENTS], viewer, asked, metric, wish.near_m)
@@ -156,7 +156,7 @@ def dig(
 def section(city: TheCity, viewer: Asker, wish: SectionWish) -> Response:
     """A cross-section along a line, as SVG: pipes at their depth, in their size and colour, and the ground."""
     require(viewer, _RIGHT, "draw sections")
-    desk, place = _desk(city, viewer), _shape(wish.line)
+    desk, place = _desk(city, viewer), shape_of(wish.line)
     cut = permit.cut_along(desk, permit.line_in_metres(place, desk.metric_crs))
     _note(city, viewer, "section", f"{len(cut.cuts)} pipes, {_where(place)}")
     return _drawn(permit.draw_section(desk, cut, language=wish.language, theme=_theme(wish)))
@@ -220,7 +220,8 @@ def _neighbour(one: digging.Neighbour, metric_crs: str) -> dict[str, Any]:
     }
 
 
-def _shape(given: Line | Polygon) -> Any:
+def shape_of(given: Line | Polygon) -> Any:
+    """What was drawn, as a geometry. Raises Unprocessable."""
     try:
         return shapely.geometry.shape(given.model_dump())
     except (ValueError, shapely.errors.GEOSException) as error:

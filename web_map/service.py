@@ -30,6 +30,7 @@ from web_map import (
     ogc,
     pages,
     pipe_checks,
+    pipe_models,
     pipe_networks,
     problems,
     scenes,
@@ -42,8 +43,8 @@ from web_map import (
 from web_map.city import City
 
 ROOMS = (
-    health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, pipe_networks, pipe_checks,
-    survey_words, session, audit, pages,
+    health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, pipe_networks,
+    pipe_checks, pipe_models, survey_words, session, audit, pages,
 )  # fmt: skip
 """Every room with doors; each has a `router`."""
 

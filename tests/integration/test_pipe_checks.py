@@ -20,6 +20,7 @@ from gis_core.ingest import Source, ingest_frame
 from gis_core.settings import Settings
 from gis_core.spec import Layer
 from tests.integration.test_locked_doors import FACTS
+from twin.pipes.swmm_reading import sections_of
 from web_map.service import create_app
 
 METRIC = "EPSG:32719"
@@ -36,7 +37,7 @@ LAID = [
 
 def degrees(shape: Any) -> Any:
     """A shape in metres about the street's middle as longitude and latitude."""
-    moved = shapely.transform(shape, lambda xy: xy + (EAST, NORTH))
+    moved = shapely.transform(shape, lambda xy: xy + np.array([EAST, NORTH]))
     return crs.to_lonlat(np.array([moved], dtype=object), crs.declare(METRIC))[0]
 
 
@@ -93,6 +94,10 @@ def as_role(client: TestClient, role: str, owner: str | None = None) -> dict[str
 
 def line(*ends: tuple[float, float]) -> dict[str, Any]:
     return shapely.geometry.mapping(degrees(shapely.LineString(ends)))
+
+
+def polygon(ring: list[list[float]]) -> dict[str, Any]:
+    return {"type": "Polygon", "coordinates": [ring]}
 
 
 TRENCH = ((-6.0, 0.0), (8.0, 0.0))
@@ -229,8 +234,8 @@ def test_a_profile_follows_the_flow(client: TestClient) -> None:
         ("section", {"line": {"type": "LineString", "coordinates": [[0, 0]]}}, 422),
         ("dig", {"geometry": line(*TRENCH), "depth_m": 0}, 422),
         ("dig", {"geometry": line(*TRENCH), "depth_m": 1, "password": "x"}, 422),
-        ("dig", {"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 1], [1, 0], [0, 0]]]}, "depth_m": 1}, 422),
-        ("dig", {"geometry": {"type": "Polygon", "coordinates": [[[0, 0], [1, 1], [0, 1], [2, 2]]]}, "depth_m": 1}, 422),
+        ("dig", {"geometry": polygon([[0, 0], [1, 1], [0, 1], [1, 0], [0, 0]]), "depth_m": 1}, 422),
+        ("dig", {"geometry": polygon([[0, 0], [1, 1], [0, 1], [2, 2]]), "depth_m": 1}, 422),
         ("clearance", {"limit": -1}, 422),
     ],
 )  # fmt: skip
@@ -259,3 +264,27 @@ def test_every_question_is_in_the_trail(client: TestClient) -> None:
     assert entry.allowed
     assert entry.target == "/api/pipes/dig"
     assert "4 pipes told, 0 not, 1.25 m deep" in entry.detail
+
+
+def test_networks_leave_as_models_for_those_who_may_export(client: TestClient) -> None:
+    body = {"network": "drainage", "area": shapely.geometry.mapping(degrees(shapely.box(-10, 250, 300, 350)))}
+    answer = client.post("/api/pipes/inp", json=body, headers=as_role(client, "planner"))
+    assert answer.status_code == 200, answer.text
+    assert answer.headers["content-disposition"] == 'attachment; filename="drainage_simulated.inp"'
+    assert (answer.headers["x-rows"], answer.headers["x-simulated-rows"]) == ("5", "5")
+    found = sections_of(answer.text)
+    assert sorted(row[0] for row in found["CONDUITS"]) == [f"drains/S{k}" for k in range(5)]
+    assert "simulated" in answer.text.partition("[OPTIONS]")[0]
+    for role, status in (("wall", 403), ("emergency", 403), ("public", 403), ("operator", 200)):
+        headers = {} if role == "public" else as_role(client, role)
+        assert client.post("/api/pipes/inp", json=body, headers=headers).status_code == status
+    assert client.post("/api/pipes/inp", json=body, headers=as_role(client, "utility", "gas board")).status_code == 422
+    west, south, east, north = degrees(shapely.box(-10, -20, 10, 20)).bounds
+    query = f"/api/pipes/inp?network=water&bbox={west},{south},{east},{north}"
+    answer = client.get(query, headers=as_role(client, "utility", "water works"))
+    assert answer.status_code == 422
+    assert "no source" in answer.json()["detail"]
+    assert client.get("/api/pipes/inp?network=water&bbox=1", headers=as_role(client, "planner")).status_code == 400
+    city = client.app.state.city  # type: ignore[attr-defined]
+    assert city.trail.flush()
+    assert any(e.action == "export" and e.allowed and "5 pipes" in e.detail for _, e in audit.read(city.database))
