@@ -60,11 +60,11 @@ HABITS: Final = {
     "storm": Habit("YS", secrecy="open"),
     "sewage": Habit("WS", secrecy="open", households=1.0),
     "combined": Habit("HS", secrecy="open"),
-    "gas": Habit("TR", secrecy="restricted", households=0.6),
+    "gas": Habit("TR", households=0.6),
     "heat": Habit("RS", households=0.5),
-    "power": Habit("GD", "conduit", "restricted", households=1.0),
+    "power": Habit("GD", "conduit", households=1.0),
     "telecom": Habit("XX", "duct_block", households=0.8),
-    "industrial": Habit("DQ", secrecy="restricted"),
+    "industrial": Habit("DQ"),
 }
 
 

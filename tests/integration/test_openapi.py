@@ -11,7 +11,7 @@ import uuid
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
-from datetime import datetime
+from datetime import date, datetime
 from typing import Any
 from urllib.parse import urlencode
 
@@ -64,11 +64,14 @@ def value_of(layer: Layer, name: str, number: int) -> Any:
         return list(codes)[number % len(codes)].name
     if kind in (int, float):
         low, high = told.within or (0, 100)
+        low = max(low, 0)  # what has a negative depth must be laid aloft
         return kind(low + (high - low) * (number + 1) / (ROWS + 1))
     if kind is datetime:
         return datetime.fromisoformat(f"2026-01-0{number + 1}T08:00:00+08:00")
+    if kind is date:
+        return date(2026, 1, number + 1)
     if told.pattern is not None:
-        return f"99000000000{number:04}"
+        return next(text for text in (f"99000000000{number:04}", "51042203", "JP") if re.fullmatch(told.pattern, text))
     return {bool: number % 2 == 0}.get(kind, f"{name[:3]}-{number} 城")
 
 

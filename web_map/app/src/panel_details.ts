@@ -63,12 +63,16 @@ function featureDetails(app: App, picked: Picked): HTMLElement | null {
   );
 }
 
+const MOST_SHOWN_EMPTY = 16;
+
 function facts(app: App, layer: CatalogLayer, properties: Record<string, unknown>): HTMLElement {
   const zone = app.catalogue.city.time_zone;
   const list = h('dl', {class: 'facts', 'data-testid': 'details-facts'});
   for (const field of layer.fields) {
     if (!(field.name in properties)) continue;
     const value = properties[field.name];
+    // A register of forty columns is not read for the thirty that are empty.
+    if (layer.fields.length > MOST_SHOWN_EMPTY && (value === null || value === '')) continue;
     const code = field.codes?.find((entry) => entry.value === String(value));
     const swatch = code?.colour ? mark(layer.legend[0]?.mark ?? 'fill', code.colour) : null;
     list.append(h('dt', {}, pick(field.label), field.live ? h('span', {class: 'badge'}, say('details.live')) : null), h('dd', {'data-field': field.name}, swatch, fieldValue(value, field, zone)));
