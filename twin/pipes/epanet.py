@@ -195,7 +195,7 @@ def read_inp(text: str, declared_crs: str, owner: str, *, cover_m: float = USUAL
 class _Importer:
     def __init__(self, network: Any, owner: str, cover_m: float) -> None:
         self.network, self.owner, self.cover_m = network, owner, cover_m
-        placed = {name for name, node in network.nodes() if node.coordinates not in (None, (0, 0), (0.0, 0.0))}
+        placed = {name for name, node in network.nodes() if tuple(node.coordinates or (0, 0)) != (0, 0)}
         self.notes: list[str] = []
         if lost := network.num_nodes - len(placed):
             self.notes.append(f"{lost} nodes without coordinates were left out")
