@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import gzip
+import tempfile
+import warnings
 from collections.abc import Iterable
 from collections.abc import Set as AbstractSet
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from hypothesis import strategies as st
 
-from twin.pipes.graph import CLOSED, METER, SOURCE, STUCK, UNREACHABLE, VALVE, Graph, build
+from twin.pipes.graph import CLOSED, FORWARD, METER, SINK, SOURCE, STUCK, UNREACHABLE, VALVE, Graph, build
+from twin.pipes.sections import Partition, divide
 
 POINT_BITS = (0, 0, METER, SOURCE, VALVE, VALVE, VALVE | CLOSED, VALVE | STUCK, VALVE | UNREACHABLE,
               VALVE | CLOSED | STUCK)  # fmt: skip
@@ -56,6 +61,81 @@ def town(side: int, *, valves: float = 0.62, sources: int = 4, seed: int = 3) ->
         point_ids=np.arange(n + count), bits=bits,
         customers=np.concatenate([random.integers(0, 30, n), np.zeros(count, int)]),
     )  # fmt: skip
+
+
+def sewers(side: int, seed: int = 5) -> tuple[Graph, Any]:
+    """Sewers under side * side manholes that join downhill, and how many points lie upstream of each, itself too."""
+    random = np.random.default_rng(seed)
+    row, column = np.divmod(np.arange(side * side), side)
+    step = random.integers(0, 3, side * side)
+    down, right = np.minimum(row + (step != 0), side - 1), np.minimum(column + (step != 1), side - 1)
+    into = down * side + right
+    last = (row == side - 1) | (column == side - 1)
+    along = np.where(row == side - 1, row * side + np.minimum(column + 1, side - 1), (row + 1) * side + column)
+    into = np.where(last, along, into)
+    outfall = last & ((row + column) % (side // 5) == 0) | (np.arange(side * side) == side * side - 1)
+    pipe = np.flatnonzero(~outfall)
+    count = np.ones(side * side, np.int64)
+    for diagonal in range(2 * side - 2):
+        here = pipe[row[pipe] + column[pipe] == diagonal]
+        np.add.at(count, into[here], count[here])
+    graph = build(
+        pipe, pipe, into[pipe], random.uniform(20, 60, len(pipe)), flow=np.full(len(pipe), FORWARD),
+        point_ids=np.arange(side * side), bits=np.where(outfall, SINK, 0),
+    )  # fmt: skip
+    return graph, count
+
+
+@dataclass(frozen=True)
+class WaterModel:
+    """An EPANET model and valves placed on it: `layer` names a link and the node at which a valve lies on it."""
+
+    network: Any
+    layer: Any
+    nodes: list[str]
+    links: list[tuple[str, str, str]]
+
+
+def water_model(path: Path) -> WaterModel:
+    """A zipped EPANET model, with valves on all but two links at every node, chosen by wntr."""
+    import wntr
+
+    with tempfile.TemporaryDirectory() as folder, warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        inner = Path(folder) / "network.inp"
+        inner.write_bytes(gzip.decompress(path.read_bytes()))
+        network = wntr.network.WaterNetworkModel(str(inner))
+        layer = wntr.network.generate_valve_layer(network, "strategic", 2, seed=1)
+        links = [(name, link.start_node_name, link.end_node_name) for name, link in network.links()]
+        return WaterModel(network.to_graph(), layer, list(network.node_name_list), links)
+
+
+def segments_of(model: WaterModel) -> Partition:
+    """The sections of a model, from its names: a valve on a link near a node becomes a point between the two."""
+    number = {name: i for i, name in enumerate(model.nodes)}
+    link = {name: i for i, (name, _, _) in enumerate(model.links)}
+    begin = np.array([number[a] for _, a, _ in model.links])
+    finish = np.array([number[b] for _, _, b in model.links])
+    at = np.array([link[name] for name in model.layer["link"]])
+    by = np.array([number[name] for name in model.layer["node"]])
+    valve = len(number) + np.arange(len(at))
+    start, end = begin.copy(), finish.copy()
+    first = begin[at] == by
+    start[at[first]], end[at[~first]] = valve[first], valve[~first]
+    pipes = len(link) + len(at)
+    graph = build(
+        np.arange(pipes), np.concatenate([start, by]), np.concatenate([end, valve]), np.ones(pipes),
+        point_ids=valve, bits=np.full(len(valve), VALVE),
+    )  # fmt: skip
+    return divide(graph)
+
+
+def same_partition(model: WaterModel, ours: Partition, wntrs: tuple[Any, Any, Any]) -> bool:
+    """Whether nodes and links fall into the same segments, whatever these are called."""
+    nodes, links, _ = wntrs
+    theirs = [*nodes.loc[model.nodes], *links.loc[[name for name, _, _ in model.links]]]
+    mine = [*ours.of_point[: len(model.nodes)].tolist(), *ours.of_pipe[: len(model.links)].tolist()]
+    return len(set(zip(mine, theirs, strict=True))) == len(set(mine)) == len(set(theirs))
 
 
 @dataclass

@@ -1,4 +1,4 @@
-"""`/api/pipes/trace`, `/isolation`, `/criticality`: what hangs together, what to close, which part matters most."""
+"""`/api/pipes/trace`, `/isolation`, `/alarms`, `/criticality`: what hangs together, what to close, what matters."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from typing import Annotated, Any, Final, Literal
 
 import orjson
 from fastapi import APIRouter, Query, Response
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import AwareDatetime, BaseModel, ConfigDict, Field
 
 from gis_core.access import Viewer, require
-from gis_core.errors import BadInput
+from gis_core.errors import Forbidden
 from twin.pipes import answers
 from twin.pipes.answers import Page, Question
 from twin.pipes.disclosure import Disclosure, Kind, Thing, class_of
@@ -86,6 +86,26 @@ class IsolationWish(Body):
     alternatives: int = Field(5, ge=0, le=20, description="how many alternatives: what if one valve fails")
 
 
+class AlarmHeard(BaseModel):
+    """A device at a point reported something."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    code: Code
+    at: AwareDatetime
+
+
+class AlarmsHeard(BaseModel):
+    """Alarms in any order, and how near to each other they must be to be one event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    alarms: list[AlarmHeard] = Field(min_length=1, max_length=500)
+    window_s: float = Field(900, ge=0, le=86_400, description="seconds between two of them")
+    reach_m: float = Field(2000, ge=0, le=100_000, description="metres of pipe from each to where both are fed")
+    view: Literal["whole", "own"] = Field("whole", description="the whole network of the class, or your own part of it")
+
+
 @router.post("/api/pipes/trace", response_class=Response, responses=_JSON)
 def trace(
     city: TheCity, viewer: Asker, wish: Annotated[Trace | ShortestWay, Field(discriminator="question")]
@@ -124,6 +144,18 @@ def isolation(city: TheCity, viewer: Asker, wish: IsolationWish) -> Response:
     return _answer(told)
 
 
+@router.post("/api/pipes/alarms", response_class=Response, responses=_JSON)
+def alarms(city: TheCity, viewer: Asker, heard: AlarmsHeard) -> Response:
+    """Alarms grouped into events, each with the segments upstream where it probably began."""
+    require(viewer, _RIGHT, "group alarms of pipe networks")
+    with _gate(city, viewer) as gate:
+        things = gate.find_all(("pipe_points", alarm.code) for alarm in heard.alarms)
+    network = city.networks.of(class_of(things), _owner(viewer, heard.view))
+    told = list(zip(things, (alarm.at for alarm in heard.alarms), strict=True))
+    with _gate(city, viewer) as gate:
+        return _answer(answers.alarms(network, gate, told, heard.window_s, heard.reach_m))
+
+
 @router.get("/api/pipes/criticality", response_class=Response, responses=_JSON)
 def criticality(
     city: TheCity,
@@ -160,7 +192,7 @@ def _owner(viewer: Viewer, view: str) -> str | None:
     if view == "whole":
         return None
     if viewer.owner is None:
-        raise BadInput("view: you are bound to no owner, so there is no network of your own; ask for the whole")
+        raise Forbidden("you are bound to no owner, so there is no network of your own; ask for the whole")
     return viewer.owner
 
 

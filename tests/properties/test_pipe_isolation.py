@@ -55,7 +55,12 @@ def test_several_bursts_and_failed_valves(graph: Graph, data: st.DataObject) -> 
     valves = [v for v in range(graph.points) if slow.is_bounding(v)]
     failed = set(data.draw(st.lists(st.sampled_from(valves), max_size=3))) if valves else set()
     burst = Burst(tuple(points), tuple(pipes))
-    judge(graph, burst, failed, Isolator(graph).isolate(burst, failed))
+    isolator = Isolator(graph)
+    judge(graph, burst, failed, isolator.isolate(burst, failed))
+    told = isolator.isolate(burst)
+    assert [numbers(part) for part in isolator.extent(burst)] == [
+        numbers(part) for part in (told.points, told.pipes, told.valves)
+    ]
 
 
 @many

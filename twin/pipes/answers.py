@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Final, Literal
 
@@ -160,6 +161,38 @@ def criticality(network: Network, gate: Disclosure, by: Measure | None, page: Pa
             for section, one in zip(chosen, told, strict=True)
         ],
         "next": page.after + page.limit if len(listed) > page.after + page.limit else None,
+    }
+
+
+def alarms(
+    network: Network, gate: Disclosure, told: Sequence[tuple[Thing, datetime]], window_s: float, reach_m: float
+) -> dict[str, Any]:
+    """The events behind alarms as JSON: places in what was given, where each probably began, first and last time.
+
+    Raises:
+        NotFound: a point is not in the network.
+
+    """
+    from twin.pipes.alarms import Alarm  # noqa: PLC0415  numba takes long to load
+
+    heard = [Alarm(number_of(network, thing), at.timestamp()) for thing, at in told]
+    events = network.branches.group(heard, window_s=window_s, reach_m=reach_m)
+    graph = network.graph
+    points = gate.codes(POINTS, graph.point_ids, np.array(sorted({e.point for e in events}), np.int32))
+    pipes = gate.codes(SEGMENTS, graph.pipe_ids, np.array(sorted({p for e in events for p in e.pipes}), np.int32))
+    return {
+        "network": network.as_json(),
+        "events": [
+            {
+                "alarms": event.alarms,
+                "first": min(told[i][1] for i in event.alarms).isoformat(),
+                "last": max(told[i][1] for i in event.alarms).isoformat(),
+                "point": points.get(event.point),
+                "pipes": [pipes[p] for p in event.pipes if p in pipes],
+                "hidden_pipes": sum(p not in pipes for p in event.pipes),
+            }
+            for event in events
+        ],
     }
 
 

@@ -77,24 +77,27 @@ class Disclosure:
         self.sees_customers = "customers" not in unseen
         self.sees_valves = not unseen & {"valve_open", "operable", "accessible"}
 
-    def find(self, layer: Kind, code: str) -> Thing:
-        """What carries this code.
+    def find_all(self, asked: Iterable[tuple[Kind, str]]) -> list[Thing]:
+        """What carries these codes.
 
         Raises:
-            NotFound: nothing does that the viewer may see.
+            NotFound: nothing that the viewer may see carries one of them.
 
         """
-        rows = visible(self._layers[layer], self._viewer, ("id", "code", "pipe_class"))
-        found = self._connection.execute(
-            sa.select(rows.c.id, rows.c.pipe_class).where(rows.c.code == code).select_from(rows)
-        ).one_or_none()
-        if found is None:
-            raise NotFound(f"{layer} has nothing with the code {code[:80]!r} that you may see")
-        return Thing(layer, found.id, code, found.pipe_class.name)
-
-    def find_all(self, asked: Iterable[tuple[Kind, str]]) -> list[Thing]:
-        """The same for several."""
-        return [self.find(layer, code) for layer, code in asked]
+        asked = list(asked)
+        known: dict[tuple[Kind, str], Thing] = {}
+        for layer in (POINTS, SEGMENTS):
+            codes = sorted({code for kind, code in asked if kind == layer})
+            if codes:
+                rows = visible(self._layers[layer], self._viewer, ("id", "code", "pipe_class"))
+                named = sa.func.unnest(sa.bindparam("codes", codes, sa.ARRAY(sa.Text)))
+                query = sa.select(rows.c.id, rows.c.code, rows.c.pipe_class).where(rows.c.code.in_(sa.select(named)))
+                for row in self._connection.execute(query):
+                    known[layer, row.code] = Thing(layer, row.id, row.code, row.pipe_class.name)
+        for layer, code in asked:
+            if (layer, code) not in known:
+                raise NotFound(f"{layer} has nothing with the code {code[:80]!r} that you may see")
+        return [known[one] for one in asked]
 
     def among(self, layer: Kind, ids: Ids) -> Mask:
         """Which of these ids the viewer may open."""

@@ -136,6 +136,17 @@ class Isolator:
         """What to do for a burst, when the `failed` valves (points by number) do not close."""
         return self.shut(self._hit(burst, failed))
 
+    def extent(self, burst: Burst) -> tuple[Ints, Ints, Ints]:
+        """The points and pipes that a burst opens and the valves that bound them, without what follows from that."""
+        partition = self.partition
+        if len(burst.pipes) == 1 and not burst.points:
+            section = int(partition.of_pipe[burst.pipes[0]])
+            valves = partition.bounding[partition.valves.of(section)]
+            return partition.points.of(section), partition.pipes.of(section), valves
+        hit = self._hit(burst, ())
+        valves = partition.bounding[np.unique(partition.valves.of_all(hit))]
+        return partition.points.of_all(hit), partition.pipes.of_all(hit), valves
+
     def shut(self, sections: npt.ArrayLike) -> Isolation:
         """What shutting off these sections means."""
         marks = self._borrow()

@@ -30,6 +30,7 @@ from twin.pipes import graph as bits
 from twin.pipes.graph import Graph
 
 if TYPE_CHECKING:
+    from twin.pipes.alarms import Branches
     from twin.pipes.criticality import Criticality
     from twin.pipes.isolation import Isolator
     from twin.pipes.traces import Traces
@@ -89,6 +90,13 @@ class Network:
         from twin.pipes.criticality import tell  # noqa: PLC0415  numba takes long to load
 
         return tell(self.isolator.partition, self.isolator.supply)
+
+    @cached_property
+    def branches(self) -> Branches:
+        """Which alarms belong together."""
+        from twin.pipes.alarms import Branches  # noqa: PLC0415
+
+        return Branches(self.traces)
 
     def as_json(self) -> dict[str, Any]:
         """What an answer says of the network that it was found in."""

@@ -29,7 +29,7 @@ from twin.pipes.graph import (
     Signs,
     build,
 )
-from twin.pipes.walks import Sheet, find_loops, headings, nearest, walk
+from twin.pipes.walks import Sheet, find_loops, headings, nearest, select, walk
 
 NOBODY: Final = -1
 
@@ -84,6 +84,11 @@ class Traces:
         self.graph = graph
         self._stops = {barrier: stops(graph, barrier) for barrier in Barrier}
         self.flow = orient(graph, gravity=gravity)
+        blind = np.zeros_like(self.flow.heading)
+        self._ways = {
+            mode: select(graph.near, blind if mode == UNKNOWN else self.flow.heading, mode)
+            for mode in (UNKNOWN, FORWARD, BACKWARD)
+        }
         self._spare: list[_Stamps] = []
         self._lock = threading.Lock()
         self._on_loops: dict[Barrier, Bits] = {}
@@ -156,15 +161,12 @@ class Traces:
         return np.array(begin, np.int32)
 
     def _walk(self, start: Start, mode: int, barrier: Barrier) -> Found:
-        graph = self.graph
         begin = self._ends(start, mode)
         given = np.array(start.pipes, np.int32)
         stamps = self._borrow()
         try:
             sheet, stamp = stamps.sheet, stamps.next()
-            found = walk(
-                graph.near, self.flow.heading, mode, self._stops[barrier], begin, len(start.points), given, sheet, stamp
-            )
+            found = walk(self._ways[mode], self._stops[barrier], begin, len(start.points), given, sheet, stamp)
             return Found(sheet.points[: found[0]].copy(), sheet.pipes[: found[1]].copy())
         finally:
             self._spare.append(stamps)

@@ -19,6 +19,17 @@ class Sheet(NamedTuple):
     pipes: Ints
 
 
+class Ways(NamedTuple):
+    """Where one comes from each point in one direction of the flow: place k leads to a point by a pipe (two columns).
+
+    The places of point p are `first[p]` to `first[p + 1]`. A pipe whose direction is not known leads both ways, and
+    stands there as the complement of its number.
+    """
+
+    first: Ints
+    leads: Ints
+
+
 class Way(NamedTuple):
     """The nearest ways: the points in the order of distance; per point how far, what comes before it, which start."""
 
@@ -41,17 +52,24 @@ def headings(near: Nearby, start: Ints, end: Ints, direction: Signs) -> Signs:
 
 
 @compiled
-def walk(
-    near: Nearby,
-    heading: Signs,
-    mode: int,
-    stop: Bits,
-    begin: Ints,
-    free: int,
-    given: Ints,
-    sheet: Sheet,
-    stamp: int,
-) -> tuple[int, int]:
+def select(near: Nearby, heading: Signs, mode: int) -> Ways:
+    """The ways with the flow (mode 1) or against it (-1)."""
+    n = len(near.first) - 1
+    first = np.zeros(n + 1, np.int32)
+    leads = np.empty((len(near.pipe), 2), np.int32)
+    count = 0
+    for x in range(n):
+        for k in range(near.first[x], near.first[x + 1]):
+            if heading[k] * mode >= 0:
+                leads[count, 0] = near.point[k]
+                leads[count, 1] = near.pipe[k] if heading[k] != 0 else ~near.pipe[k]
+                count += 1
+        first[x + 1] = count
+    return Ways(first, leads[:count].copy())
+
+
+@compiled
+def walk(ways: Ways, stop: Bits, begin: Ints, free: int, given: Ints, sheet: Sheet, stamp: int) -> tuple[int, int]:
     """Breadth first from `begin`; writes what it finds on the sheet and says how many points and pipes.
 
     `given` pipes count at once. A stop is not gone beyond, unless it is one of the first `free` of `begin`.
@@ -62,6 +80,7 @@ def walk(
             sheet.on_pipes[p] = stamp
             sheet.pipes[taking] = p
             taking += 1
+    begun = taking
     for x in begin:
         if sheet.on_points[x] != stamp:
             sheet.on_points[x] = stamp
@@ -72,12 +91,16 @@ def walk(
         head += 1
         if stop[x] and not (begin[:free] == x).any():
             continue
-        for k in range(near.first[x], near.first[x + 1]):
-            if heading[k] * mode < 0:
-                continue
-            p, y = near.pipe[k], near.point[k]
-            if sheet.on_pipes[p] != stamp:
-                sheet.on_pipes[p] = stamp
+        for k in range(ways.first[x], ways.first[x + 1]):
+            y, p = ways.leads[k, 0], ways.leads[k, 1]
+            # A pipe of known direction comes once only; the stamp is for the others, and where some were given.
+            if p < 0 or begun > 0:
+                p = max(p, ~p)
+                if sheet.on_pipes[p] != stamp:
+                    sheet.on_pipes[p] = stamp
+                    sheet.pipes[taking] = p
+                    taking += 1
+            else:
                 sheet.pipes[taking] = p
                 taking += 1
             if sheet.on_points[y] != stamp:

@@ -52,7 +52,7 @@ def ask(city: Database, client: TestClient) -> Ask:
     """Asks a door as somebody with a role, perhaps of an owner; the answer's JSON, after its status was seen to fit."""
     door = Door(city)
 
-    def asked(path: str, body: dict[str, Any] | None, role: str = "emergency", owner: str | None = None,
+    def asked(path: str, body: dict[str, Any] | None, role: str = "admin", owner: str | None = None,
               status: int = 200) -> Any:  # fmt: skip
         headers = {"Authorization": f"Bearer {door.make(role, owner=owner)}"} if role != "public" else {}
         way = client.get(path, headers=headers) if body is None else client.post(path, json=body, headers=headers)
@@ -196,12 +196,29 @@ def test_sections_are_rated_and_paged(ask: Ask) -> None:
     assert (theirs["sections"], theirs["hidden_sections"]) == (2, 2)
 
 
+def test_alarms_on_one_branch_are_one_event(ask: Ask) -> None:
+    heard = [{"code": code, "at": f"2026-11-22T08:0{minute}:00+08:00"} for code, minute in (("M1", 1), ("M2", 0))]
+    body = {"alarms": heard, "window_s": 600}
+    told = ask("/api/pipes/alarms", body)
+    assert told["events"] == [
+        {
+            "alarms": [1, 0], "first": "2026-11-22T08:00:00+08:00", "last": "2026-11-22T08:01:00+08:00",
+            "point": "T2", "pipes": ["c"], "hidden_pipes": 0,
+        }
+    ]  # fmt: skip
+    assert len(ask("/api/pipes/alarms", {**body, "window_s": 10})["events"]) == 2
+    theirs = ask("/api/pipes/alarms", {"alarms": heard[1:]}, "utility", THEIRS)["events"][0]
+    assert (theirs["point"], theirs["pipes"]) == ("M2", ["g"])
+    ask("/api/pipes/alarms", body, "utility", THEIRS, status=404)
+    ask("/api/pipes/alarms", {"alarms": [{"code": "M1", "at": "2026-11-22T08:00:00"}]}, status=422)
+
+
 def test_isolation_is_written_into_the_trail(ask: Ask) -> None:
     ask("/api/pipes/isolation", {"burst": at("e")})
     entries = ask("/api/audit", None, "auditor")["entries"]
     mine = [e for e in entries if e["action"] == "isolation" and "pipe_segments/e" in e["detail"]]
     assert mine
-    assert mine[0]["role"] == "emergency"
+    assert mine[0]["role"] == "admin"
 
 
 @pytest.mark.parametrize(
@@ -225,4 +242,4 @@ def test_classes_do_not_mix_and_staff_has_no_own(ask: Ask) -> None:
         "sewage, water"
         in ask("/api/pipes/trace", {"question": "connected", "start": at("a", "w1")}, status=422)["detail"]
     )
-    ask("/api/pipes/trace", {"question": "connected", "start": at("a"), "view": "own"}, status=400)
+    ask("/api/pipes/trace", {"question": "connected", "start": at("a"), "view": "own"}, status=403)
