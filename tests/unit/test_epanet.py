@@ -92,10 +92,15 @@ def test_isolation_is_told_by_our_codes_and_the_model_is_left_as_it_was() -> Non
         hydraulics.pressure_loss(model.network, ["nowhere"])
 
 
-def test_no_source_and_no_water_are_said() -> None:
-    points, segments = street(**{"水厂 1": {"kind": "joint"}})
-    with pytest.raises(Unprocessable, match="no source"):
-        epanet.model_of(points, segments)
+def test_a_part_without_a_source_gets_one_that_is_told() -> None:
+    model = epanet.model_of(*street(**{"水厂 1": {"kind": "joint"}}))
+    assert any("1 of 1 parts have no known source" in note for note in model.notes)
+    assert model.network.num_reservoirs == 1
+    assert not hydraulics.pressure_loss(model.network, []).cut_off.any()
+
+
+def test_no_water_is_said() -> None:
+    points, segments = street()
     with pytest.raises(Unprocessable, match="no water pipes"):
         epanet.model_of(points, Seen(segments.frame.assign(pipe_class="gas"), segments.shapes))
     with pytest.raises(Unprocessable, match="no water pipes"):

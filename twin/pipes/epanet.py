@@ -16,7 +16,10 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import unquote
 
+import numpy as np
 import shapely
+from scipy.sparse import coo_matrix
+from scipy.sparse.csgraph import connected_components
 
 from data.codes.hydraulics import coefficient
 from gis_core.errors import Unprocessable
@@ -35,6 +38,7 @@ _OUT_OF_USE: Final = frozenset({"abandoned", "empty"})
 _SECONDS_AN_HOUR: Final = 3600.0
 _SHORTEST_M: Final = 0.05
 _STOPPED: Final = 0
+_ASIDE_M: Final = 5.0
 
 
 @dataclass(frozen=True)
@@ -59,7 +63,7 @@ def model_of(points: Seen, segments: Seen, *, source_head_m: float = USUAL_HEAD_
     """The model of the water pipes among `segments` (in metres), with what is known of their `points`.
 
     Raises:
-        Unprocessable: there is no water pipe, or no source.
+        Unprocessable: there is no water pipe.
     """
     return _Builder(points, segments, source_head_m).built()
 
@@ -90,8 +94,7 @@ class _Builder:
                 continue
             self._pipe(number, about, ends)
         self._close_valves()
-        if not self.network.num_reservoirs:
-            raise Unprocessable("no source (a point of the kind `source`) is among these pipes, so nothing would flow")
+        self._feed_the_rest()
         self.notes.append(f"head at sources: {self.head_m:g} m above the ground, assumed")
         self.network.options.hydraulic.inpfile_units = "CMH"
         self.network.options.time.duration = 0
@@ -135,6 +138,32 @@ class _Builder:
         link.vertices = [tuple(map(float, xy)) for xy in shapely.get_coordinates(about["shape"])[1:-1]]
         for end in ends:
             self.at.setdefault(end, []).append(name)
+
+    def _feed_the_rest(self) -> None:
+        """A part that no source reaches gets one at its widest pipe: EPANET could not solve it else."""
+        names = self.network.node_name_list
+        number = {name: place for place, name in enumerate(names)}
+        pipes = [link for _, link in self.network.pipes()]
+        ends = [(number[pipe.start_node_name], number[pipe.end_node_name]) for pipe in pipes]
+        start, end = np.array(ends, dtype=np.int64).reshape(-1, 2).T
+        joined = coo_matrix((np.ones(len(start)), (start, end)), shape=(len(names), len(names)))
+        count, part = connected_components(joined, directed=False)
+        fed = {int(part[number[name]]) for name in self.network.reservoir_name_list}
+        widest: dict[int, Any] = {}
+        for pipe in pipes:
+            own = int(part[number[pipe.start_node_name]])
+            if own not in fed and (own not in widest or pipe.diameter > widest[own].diameter):
+                widest[own] = pipe
+        for own, pipe in widest.items():
+            node = self.network.get_node(pipe.start_node_name)
+            name, (x, y) = f"SRC{own}", node.coordinates
+            head = node.elevation + USUAL_COVER_M + self.head_m
+            self.network.add_reservoir(name, base_head=head, coordinates=(x - _ASIDE_M, y))
+            self.network.add_pipe(
+                f"FEED{own}", name, node.name, length=1.0, diameter=pipe.diameter, roughness=pipe.roughness
+            )
+        if widest:
+            self.notes.append(f"{len(widest)} of {count} parts have no known source: one was assumed (SRC...)")
 
     def _close_valves(self) -> None:
         for code, name in self.nodes.items():

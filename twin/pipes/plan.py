@@ -103,7 +103,7 @@ class _Plan:
             wide = _STREET_M.get(int(about["rank"]), _USUAL_STREET_M)
             self._areas(np.array([shape.buffer(wide / 2)]), street, self.theme.grid, 0.15)
             inside = shapely.intersection(shape, self.frame)
-            if about["name"] and inside.length > names.get(str(about["name"]), (0.0, None))[0]:
+            if isinstance(about["name"], str) and inside.length > names.get(str(about["name"]), (0.0, None))[0]:
                 names[str(about["name"])] = (inside.length, inside)
         for name, (_, inside) in sorted(names.items(), key=lambda item: -item[1][0])[:_NAMED]:
             longest = max(shapely.get_parts(inside), key=lambda part: part.length)

@@ -19,6 +19,7 @@ _WIDTH, _LEFT, _RIGHT, _TOP = 320.0, 30.0, 10.0, 26.0
 _PLOT_HEIGHT, _ROW = 96.0, 6.2
 _NARROW_MM: Final = 9.0
 _WELL_MM: Final = 1.1
+_LEGIBLE_MM: Final = 1.5
 _FORWARD: Final = ("forward", "none", "", None)
 
 
@@ -269,14 +270,31 @@ class _Profile:
                 6: f"{self.station[k]:.0f}",
             }
             for row, words in values.items():
-                self._cell(x, row, words, _NARROW_MM + 4 if row == 0 else _NARROW_MM)
+                self._cell(x, row, words, _NARROW_MM)
+        self._sizes()
         for k, reach in enumerate(self.reaches):
             left, end = self.x(float(self.station[k])), self.x(float(self.station[k + 1]))
-            if end - left > _NARROW_MM / 2:
-                self._cell((left + end) / 2, 4, reach.size, end - left)
-                self._cell((left + end) / 2, 5, f"{reach.slope * 1000:.1f} · {reach.length_m:.1f}", end - left)
+            words = f"{reach.slope * 1000:.1f} · {reach.length_m:.1f}"
+            if end - left < _NARROW_MM:
+                words = f"{reach.slope * 1000:.1f}"
+            self._cell((left + end) / 2, 5, words, end - left)
+
+    def _sizes(self) -> None:
+        """Sizes, each once for all the pipes in a row that have it."""
+        first = 0
+        for k in range(1, len(self.reaches) + 1):
+            if k < len(self.reaches) and self.reaches[k].size == self.reaches[first].size:
+                continue
+            left, end = self.x(float(self.station[first])), self.x(float(self.station[k]))
+            top = self.top + 4 * _ROW
+            for x in (left, end):
+                self.drawing.add(Stroke([(x, top + 1), (x, top + _ROW - 1)], self.theme.soft, 0.2))
+            self._cell((left + end) / 2, 4, self.reaches[first].size, end - left)
+            first = k
 
     def _cell(self, x: float, row: int, words: str, room: float) -> None:
         size = min(2.5, 2.5 * (room - 0.6) / max(width_of(words, 2.5), 0.1))
+        if size < _LEGIBLE_MM:
+            return
         y = self.top + row * _ROW + 4.1
         self.drawing.add(Words(x, y, words, size, self.theme.ink, "middle", bold=row == 0, halo=self.theme.paper))
