@@ -1,4 +1,4 @@
-"""Defects for the made survey, one function a rule: what is changed, which rows the rule must name, what follows from it."""
+"""Defects for the made survey: what is changed, which rows the rule must name, what else follows from it."""
 
 from __future__ import annotations
 
@@ -260,7 +260,12 @@ def to_itself(made: Made, street: int, at: int) -> None:
 @defect("L3")
 def twice(made: Made, street: int, at: int) -> None:
     row = made.lines[made.line("GD", street, at)]
-    back = {"起点点号": row["终点点号"], "终点点号": row["起点点号"], "起点高程": row["终点高程"], "终点高程": row["起点高程"]}
+    back = {
+        "起点点号": row["终点点号"],
+        "终点点号": row["起点点号"],
+        "起点高程": row["终点高程"],
+        "终点高程": row["起点高程"],
+    }
     made.lines.append(row | back)
     made.plant("L3", lines=[len(made.lines) - 1])
 

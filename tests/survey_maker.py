@@ -7,9 +7,9 @@ what a street cannot. Coordinates are EPSG:4548 (X north), levels 1985.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from itertools import pairwise
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +19,7 @@ import shapely
 
 from data import codes
 from gis_core import crs
-from twin.survey import Facts
+from twin.survey import Facts, spreadsheet
 
 CRS = "EPSG:4548"
 WEST, SOUTH = 440_000.0, 4_395_000.0
@@ -53,6 +53,7 @@ class Track:
 
     @property
     def gravity(self) -> bool:
+        """Whether water runs in it by itself."""
         return self.minor in {"WS", "YS", "HS"}
 
 
@@ -121,14 +122,12 @@ class Made:
 
     def write_excel(self, folder: Path) -> Path:
         """One workbook with two sheets, numbers as numbers."""
-        from twin.survey import workbook
-
         path = folder / "survey.xlsx"
         sheets = []
         for name, frame in zip(("管点", "管线"), self.frames(), strict=True):
             rows = (([_number(v) for v in row], "") for row in frame.itertuples(index=False))
             sheets.append((name, list(frame.columns), rows))
-        workbook.write(path, sheets)
+        spreadsheet.write(path, sheets)
         return path
 
     def facts(self) -> Facts:
@@ -181,6 +180,7 @@ class Plane:
     """The ground as the elevation model has it: what the maker used, with a decimetre of noise."""
 
     def sample_m(self, lon: Any, lat: Any) -> Any:
+        """Heights at points in degrees."""
         shapes = np.asarray(shapely.points(np.atleast_1d(lon), np.atleast_1d(lat)))
         xy = shapely.get_coordinates(crs.to_metric(shapes, CRS))
         return _ground(xy[:, 0], xy[:, 1]) + 0.1 * np.sin(xy[:, 0] * 7.0)
@@ -201,7 +201,7 @@ def make(points: int = 3_000, seed: int = 1) -> Made:
 
 def _track(made: Made, track: Track, street: int, x0: float, y0: float, year: str) -> None:
     minor = track.minor
-    own, own_lines, first = [], [], len(made.points)
+    own, first = [], len(made.points)
     depths = []
     invert = round(float(_ground(x0, y0 + track.north_m)) - track.depth_m, 2)
     for i in range(STATIONS):
@@ -216,9 +216,10 @@ def _track(made: Made, track: Track, street: int, x0: float, y0: float, year: st
         depths.append(depth)
         own.append(_point(f"{minor}{street:04d}{i:02d}", minor, x, y, what, depth, year=year))
     made.points += own
-    for i in range(STATIONS - 1):
-        own_lines.append(_line(track, minor, own[i], own[i + 1], year=year, 起点埋深=depths[i], 终点埋深=depths[i + 1]))
-    made.lines += own_lines
+    made.lines += [
+        _line(track, minor, own[i], own[i + 1], year=year, 起点埋深=depths[i], 终点埋深=depths[i + 1])
+        for i in range(STATIONS - 1)
+    ]
     if minor not in {"JP", "YS"}:
         return
     for i in range(2, STATIONS - 1, 5):
@@ -272,10 +273,12 @@ def _line(
     known = codes.minor_classes()[minor]
     cells = {
         "起点点号": a["物探点号"], "终点点号": b["物探点号"], "管线类别": known.major_zh, "管线小类": minor,
-        "材质": track.material, "埋设方式": track.laying, "断面类型": "圆形", "管径或断面尺寸": track.size,
+        "材质": track.material, "埋设方式": track.laying, "断面类型": "圆形",
+        "管径或断面尺寸": track.size,
         "起点埋深": "", "终点埋深": "", "起点高程": "", "终点高程": "", "流向": "0" if track.gravity else "",
         "压力级别": "", "电压值": "", "电缆条数": "", "总孔数": "", "已用孔数": "",
         "要素代码": f"5{known.digit}{known.digits}1000", "道路名称": "城图街", "权属单位": OWNERS.get(minor, "排水集团"),
+        "断面类型": "圆形",
         "建设年代": year, "探测单位": "测绘院", "探测日期": "2025-06-01", "使用状态": "0", "密级": "内部",
     } | track.more  # fmt: skip
     cells |= {k: v for k, v in more.items() if not k.endswith("埋深")}
@@ -293,4 +296,3 @@ def _number(value: Any) -> Any:
         )
     except ValueError:
         return value
-

@@ -12,6 +12,7 @@ import numpy as np
 import numpy.typing as npt
 
 from gis_core import crs
+from twin.survey import spreadsheet
 from twin.survey.fields import Table
 from twin.survey.findings import ERROR, WARNING, Floats, Found, Mask, Rows
 from twin.survey.network import Network
@@ -148,9 +149,7 @@ class Examination:
 
     def to_excel(self, path: Path) -> None:
         """Both tables as they came with a column of remarks (备注), problem rows in colour, and a sheet of counts."""
-        from twin.survey import workbook  # noqa: PLC0415  its library is slow to import
-
-        workbook.write(path, self._sheets())
+        spreadsheet.write(path, self._sheets())
 
     def _sheets(self) -> Iterator[tuple[str, list[str], Iterator[tuple[list[Any], str]]]]:
         for table in Table:

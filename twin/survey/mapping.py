@@ -185,4 +185,5 @@ def _repeated(columns: Sequence[str]) -> tuple[str, ...]:
     """Headers that stand more than once (a reader numbers them: `X (5)`)."""
     plain = [re.sub(r" \(\d+\)$", "", column) for column in columns]
     folded = [fold(name) for name in plain]
-    return tuple(dict.fromkeys(name for name, key in zip(plain, folded, strict=True) if folded.count(key) > 1))
+    first = {key: name for name, key in reversed(list(zip(plain, folded, strict=True)))}
+    return tuple(first[key] for key in dict.fromkeys(folded) if folded.count(key) > 1)

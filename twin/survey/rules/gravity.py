@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 
 from data.codes import limits
 from data.codes.limits import Slope
 from twin.survey.fields import Table
-from twin.survey.findings import WARNING, Floats, Found, where
+from twin.survey.findings import WARNING, Floats, Found, Mask, where
 from twin.survey.network import Network
 from twin.survey.rules import rule
 from twin.survey.rules.topology import next_along_flow
@@ -160,14 +160,13 @@ def _groups(net: Network) -> Floats:
     return groups
 
 
-def _roughness(net: Network) -> Floats:
+def _roughness(net: Network) -> Any:
     said = net.lines["material"]
     known = {letters: row.n for letters, row in limits.roughnesses().items()}
-    found: Floats = said.map(known).to_numpy(np.float64)
-    return found
+    return said.map(known).to_numpy(np.float64)
 
 
-def _speaks_of(row: Slope, net: Network, size: Floats, group: Floats) -> Floats:
+def _speaks_of(row: Slope, net: Network, size: Floats, group: Floats) -> Mask:
     """Which drains a row of least slopes is for: from its diameter up, of its role and material."""
-    fits: Floats = net.gravity & (size >= row.diameter_mm) & (net.branch == (row.role == "branch"))
+    fits: Mask = net.gravity & (size >= row.diameter_mm) & (net.branch == (row.role == "branch"))
     return fits & (group == row.group) if row.group else fits
