@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from gis_core.allowance import Allowance
 from gis_core.audit import Trail
 from gis_core.database import Database
 from gis_core.settings import Settings
@@ -29,3 +30,4 @@ class City:
     tiles: Tiles
     door: Door
     trail: Trail
+    allowance: Allowance

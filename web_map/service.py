@@ -10,6 +10,7 @@ from typing import Any
 from fastapi import FastAPI
 
 import layers
+from gis_core.allowance import Allowance
 from gis_core.audit import Trail
 from gis_core.database import Database
 from gis_core.settings import Settings
@@ -26,6 +27,7 @@ from web_map import (
     heads,
     health,
     hexagons,
+    incidents,
     metrics,
     ogc,
     pages,
@@ -44,7 +46,7 @@ from web_map.city import City
 
 ROOMS = (
     health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, pipe_networks,
-    pipe_checks, pipe_models, survey_words, session, audit, pages,
+    pipe_checks, pipe_models, survey_words, incidents, session, audit, pages,
 )  # fmt: skip
 """Every room with doors; each has a `router`."""
 
@@ -66,6 +68,7 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
         tiles=Tiles(database.url, cache_mb=settings.tile_cache_mb),
         door=Door(database, areas_of(database, known["admin_areas"])),
         trail=Trail(database),
+        allowance=Allowance(database, settings.detail_limit_km2),
     )
     app = FastAPI(
         title="Chengtu 城图",
