@@ -12,6 +12,7 @@ import sqlalchemy as sa
 from geoalchemy2 import Geometry
 
 from gis_core.errors import Forbidden
+from gis_core.secrecy import INCIDENT, LEVELS, UNLIMITED, in_open_incident, up_to
 from gis_core.spec import Layer
 
 READER = "chengtu_reader"
@@ -45,18 +46,35 @@ RIGHTS: dict[Role, frozenset[str]] = {
     Role.planner: _STAFF | {"export", "analyse"},
     Role.utility: _PUBLIC | {"pipes.view", "pipes.attributes", "pipes.edit", "upload", "export"},
     Role.emergency: _STAFF | {"pipes.attributes", "dispatch"},
-    Role.operator: _STAFF | {"pipes.attributes", "edit", "upload", "export"},
+    Role.operator: _STAFF | {"pipes.attributes", "edit", "upload", "export", "incidents"},
     Role.auditor: _PUBLIC | {"audit.view"},
     Role.admin: _STAFF
-    | {"pipes.attributes", "pipes.edit", "edit", "upload", "export", "analyse", "dispatch", "tokens"},
+    | {"pipes.attributes", "pipes.edit", "edit", "upload", "export", "analyse", "dispatch", "tokens", "incidents"},
 }
 """What each role may do. Nobody who may change data or grant tokens may read the audit trail (separation of duties,
 GB/T 22239-2019 level 3)."""
 
+_OPEN, _INTERNAL, _RESTRICTED, _ = LEVELS
+CLEARANCES: dict[Role, str] = {
+    Role.public: _OPEN,
+    Role.wall: _INTERNAL,
+    Role.planner: _RESTRICTED,
+    Role.utility: UNLIMITED,
+    Role.emergency: INCIDENT,
+    Role.operator: _RESTRICTED,
+    Role.auditor: _OPEN,
+    Role.admin: UNLIMITED,
+}
+"""How secret a row each role may be told of, where a layer marks its rows. A utility is told all, but of its own only;
+a wall hangs where visitors pass."""
+
 
 @dataclass(frozen=True)
 class Viewer:
-    """Somebody who looks: a role, and perhaps bound to one owner's rows or one area (WKB, EPSG:4326)."""
+    """Somebody who looks: a role, and perhaps bound to one owner's rows or one area (WKB, EPSG:4326).
+
+    `user` stands for the person in what is summed up over time: the same for all sessions of one token.
+    """
 
     role: Role = Role.public
     owner: str | None = None
@@ -64,6 +82,7 @@ class Viewer:
     area_wkb: bytes | None = None
     name: str = "public"
     expires_at: datetime | None = None
+    user: str = "public"
 
     @property
     def rights(self) -> frozenset[str]:
@@ -77,6 +96,11 @@ class Viewer:
             return self.owner
         return EVERYONE if self.may("staff") else OUTSIDE
 
+    @property
+    def clearance(self) -> str:
+        """What row-level security knows of the viewer's clearance: one of LEVELS, or INCIDENT."""
+        return CLEARANCES[self.role]
+
     def may(self, right: str) -> bool:
         """Whether the viewer has this right."""
         return right in self.rights
@@ -88,6 +112,21 @@ PUBLIC = Viewer()
 def may_read(layer: Layer, viewer: Viewer) -> bool:
     """Whether the viewer may see the layer at all."""
     return viewer.may(layer.access.read)
+
+
+def is_guarded(layer: Layer) -> bool:
+    """Whether the layer marks how secret its rows are, so that clearances, incidents and the allowance count."""
+    return layer.access.secrecy is not None
+
+
+def is_fleeting(layer: Layer, viewer: Viewer) -> bool:
+    """Whether what the viewer sees of the layer changes with the hour alone, so that no answer may be kept."""
+    return is_guarded(layer) and viewer.clearance == INCIDENT
+
+
+def sees_presence_only(layer: Layer, viewer: Viewer) -> bool:
+    """Whether the viewer is told of the layer by hexagon, as a rule: it may not see it, or only where incidents are."""
+    return is_guarded(layer) and (not may_read(layer, viewer) or is_fleeting(layer, viewer))
 
 
 def hidden(layer: Layer, viewer: Viewer) -> frozenset[str]:
@@ -113,7 +152,8 @@ def visible(layer: Layer, viewer: Viewer, columns: Iterable[str] | None = None) 
     """The layer's rows as this viewer may see them. Everything that is read from a layer starts here.
 
     A hidden column stays in the select and reads NULL, so no filter, measure, tile or export can leak it. Rows of
-    other owners, and rows outside the viewer's area, are not there. `columns` narrows the select to those names.
+    other owners, rows above the viewer's clearance, and rows outside the viewer's area (or, for emergency teams, the
+    areas of incidents that are open at that moment) are not there. `columns` narrows the select to those names.
 
     Raises:
         Forbidden: the viewer may not see the layer.
@@ -130,10 +170,18 @@ def visible(layer: Layer, viewer: Viewer, columns: Iterable[str] | None = None) 
 
 
 def _within(layer: Layer, viewer: Viewer, query: sa.Select[Any]) -> sa.Select[Any]:
-    """Keep the rows of the viewer's owner and area."""
-    table = layer.model.__table__
-    if layer.access.owner is not None and viewer.owner is not None:
-        query = query.where(table.c[layer.access.owner.key] == viewer.owner)
+    """Keep the rows of the viewer's owner, clearance and area."""
+    table: Any = layer.model.__table__
+    if layer.access.owner is not None:
+        if viewer.owner is not None:
+            query = query.where(table.c[layer.access.owner.key] == viewer.owner)
+        elif viewer.scope == OUTSIDE and layer.access.read != "public":
+            query = query.where(sa.false())
+    if layer.access.secrecy is not None:
+        if is_fleeting(layer, viewer):
+            query = query.where(in_open_incident(table.c.geom))
+        elif (told := up_to(table.c[layer.access.secrecy.key], viewer.clearance)) is not None:
+            query = query.where(told)
     if viewer.area_wkb is not None:
         untyped = sa.types.NullType()
         area = sa.func.ST_GeomFromWKB(sa.literal(viewer.area_wkb, sa.LargeBinary), 4326, type_=untyped)

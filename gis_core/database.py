@@ -75,7 +75,7 @@ class Database:
 
     @contextmanager
     def reading(self, viewer: Viewer, *, limit_s: float = READ_LIMIT_S) -> Iterator[sa.Connection]:
-        """A read-only transaction under the reader role and the viewer's scope, so that row-level security holds.
+        """A read-only transaction of the reader role, bound to the viewer, so that row-level security holds.
 
         Raises:
             Unavailable: the database is down or full, or a statement took longer than `limit_s`.
@@ -83,7 +83,8 @@ class Database:
         """
         with _spoken(), self.engine.connect() as connection, connection.begin():
             limit = f"{limit_s:.3f}s"
-            connection.execute(_BIND, {"scope": viewer.scope, "limit": limit, "role": self._reader(connection)})
+            bound = {"scope": viewer.scope, "clearance": viewer.clearance, "role": self._reader(connection)}
+            connection.execute(_BIND, {**bound, "limit": limit})
             yield connection
 
     @contextmanager
@@ -176,7 +177,8 @@ def _spoken() -> Iterator[None]:
 _AWAY = (psycopg.OperationalError, psycopg.InterfaceError, psycopg.errors.IdleInTransactionSessionTimeout)
 # The role is taken last: what comes before is the connecting user's to set.
 _BIND = sa.text(
-    "select set_config('chengtu.scope', :scope, true), set_config('statement_timeout', :limit, true),"
+    "select set_config('chengtu.scope', :scope, true), set_config('chengtu.clearance', :clearance, true),"
+    " set_config('statement_timeout', :limit, true),"
     " set_config('idle_in_transaction_session_timeout', :limit, true),"
     " set_config('transaction_read_only', 'on', true), set_config('role', :role, true)"
 )

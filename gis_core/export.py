@@ -26,6 +26,7 @@ import sqlalchemy as sa
 
 from gis_core.access import PUBLIC, Viewer, hidden, may_read, require
 from gis_core.features import conditions
+from gis_core.hexgrid import parent
 from gis_core.queries import Query
 from gis_core.records import Dataset
 from gis_core.rows import answered, bare, spatial
@@ -116,6 +117,21 @@ def export(
     stamp = datetime.now(UTC).strftime("%Y%m%d")
     name = f"{layer.name}_{stamp}{'_simulated' if total and simulated == total else ''}{kind.suffix}"
     return Exported(path, name, total, simulated)
+
+
+def footprint(
+    connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query, resolution: int
+) -> tuple[list[int], int]:
+    """The cells of a resolution in which the rows lie that `export` would write, and how many rows those are.
+
+    Raises Forbidden, BadInput, Unavailable as `export`.
+    """
+    rows, wanted = conditions(layer, viewer, query)
+    cell = parent(rows.c.cell, resolution)
+    with answered():
+        found = connection.execute(sa.select(cell, sa.func.count()).select_from(rows).where(*wanted).group_by(cell))
+        cells = [(int(row[0]), int(row[1])) for row in found]
+    return [cell for cell, _ in cells], sum(count for _, count in cells)
 
 
 def _column(rows: sa.Subquery, layer: Layer, name: str) -> Any:

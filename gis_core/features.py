@@ -15,11 +15,13 @@ import orjson
 import sqlalchemy as sa
 
 from gis_core.access import Viewer, hidden, visible
+from gis_core.allowance import RESOLUTION
 from gis_core.crs.uris import NamedCrs
 from gis_core.errors import NotFound
 from gis_core.filters import compile_filter
 from gis_core.filters.queryables import Kind, column, kinds
 from gis_core.filters.shapes import intersects
+from gis_core.hexgrid import parent
 from gis_core.queries import Query, write_cursor
 from gis_core.records import Dataset
 from gis_core.rows import answered, bare, spatial
@@ -34,12 +36,14 @@ _LARGEST_ID: Final = 2**63 - 1
 class Page:
     """Some features, each as the bytes of a GeoJSON feature; `cursor` leads to the next page, None on the last.
 
-    `matched` is how many there are in all, where that was asked for or is seen from the page itself.
+    `matched` is how many there are in all, where that was asked for or is seen from the page itself. `cells` are those
+    of `gis_core.allowance` in which the features lie.
     """
 
     features: Sequence[bytes]
     cursor: str | None
     matched: int | None
+    cells: frozenset[int] = frozenset()
 
 
 def page(connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query) -> Page:
@@ -55,7 +59,9 @@ def page(connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query) 
     known = kinds(layer, viewer)
     keys = [column(rows, name, known[name]) for name, _ in order]
     shown = _shown(layer, viewer, query.properties)
-    chosen = _select(rows, layer, query.crs, shown).add_columns(*(k.label(f"_key{n}") for n, k in enumerate(keys)))
+    chosen = _select(rows, layer, query.crs, shown).add_columns(
+        parent(rows.c.cell, RESOLUTION).label("_cell"), *(k.label(f"_key{n}") for n, k in enumerate(keys))
+    )
     if query.after is not None:
         chosen = chosen.where(_after(keys, [descending for _, descending in order], query.after))
     for key, (_, descending) in zip(keys, order, strict=True):
@@ -70,7 +76,8 @@ def page(connection: sa.Connection, layer: Layer, viewer: Viewer, query: Query) 
             matched = len(found)
     found = found[: query.limit]
     cursor = write_cursor(query.sortby, list(found[-1])[-len(keys) :]) if more else None
-    return Page([_feature(row, shown) for row in found], cursor, matched)
+    cells = frozenset(row[-len(keys) - 1] for row in found)
+    return Page([_feature(row, shown) for row in found], cursor, matched, cells)
 
 
 def one(connection: sa.Connection, layer: Layer, viewer: Viewer, row_id: int, crs: NamedCrs) -> dict[str, Any]:
@@ -83,6 +90,14 @@ def one(connection: sa.Connection, layer: Layer, viewer: Viewer, row_id: int, cr
     if row is None:
         raise NotFound(f"{layer.name} has no feature {row_id} that you may see")
     return _as_dict(row, shown)
+
+
+def cell_of(connection: sa.Connection, layer: Layer, viewer: Viewer, row_id: int) -> frozenset[int]:
+    """The cell of `gis_core.allowance` in which a feature lies, as a set; empty where the viewer may not see it."""
+    rows = visible(layer, viewer, ("id", "cell"))
+    if not 0 < row_id <= _LARGEST_ID:
+        return frozenset()
+    return frozenset(connection.scalars(sa.select(parent(rows.c.cell, RESOLUTION)).where(rows.c.id == row_id)))
 
 
 def conditions(layer: Layer, viewer: Viewer, query: Query) -> tuple[sa.Subquery, list[Any]]:

@@ -15,6 +15,7 @@ import sqlalchemy as sa
 from gis_core.access import EVERYONE, OUTSIDE, READER
 from gis_core.model import metadata
 from gis_core.records import Audit, Change, City, Dataset
+from gis_core.secrecy import OPEN_AREA, as_policy
 from gis_core.spec import Layer
 
 CHANNEL = "chengtu_change"
@@ -23,6 +24,9 @@ QUIET = "chengtu.quiet"
 """Set this to `on` in a transaction whose UPDATEs bring only live values: no version is raised, tiles stay valid."""
 SCOPE = "chengtu.scope"
 """Whose rows a reading transaction sees (`Viewer.scope`); unset, no row of an owned layer."""
+
+CLEARANCE = "chengtu.clearance"
+"""How secret the rows are that it sees (`Viewer.clearance`); unset, no row of a layer that marks its rows."""
 
 _READABLE = (City, Dataset, Change)
 _LEAKPROOF = (
@@ -115,6 +119,7 @@ def _watch(connection: sa.Connection, layers: Sequence[Layer]) -> Iterator[str]:
     quote = connection.dialect.identifier_preparer
     yield _CHANGED
     yield _KEPT
+    yield OPEN_AREA
     audit = quote.format_table(metadata.tables[Audit.__tablename__])
     yield (
         f"CREATE OR REPLACE TRIGGER chengtu_kept BEFORE UPDATE OR DELETE OR TRUNCATE ON {audit}"
@@ -129,7 +134,7 @@ def _watch(connection: sa.Connection, layers: Sequence[Layer]) -> Iterator[str]:
 
 
 def _lock(connection: sa.Connection, layers: Sequence[Layer]) -> Iterator[str]:
-    """What the reader role may read, and on owned layers which rows."""
+    """What the reader role may read, and which rows of layers that have owners or mark how secret they are."""
     quote = connection.dialect.identifier_preparer
     granted = readable(layers)
     closed = [quote.format_table(t) for t in metadata.sorted_tables if t not in granted]
@@ -138,17 +143,22 @@ def _lock(connection: sa.Connection, layers: Sequence[Layer]) -> Iterator[str]:
     yield f"REVOKE ALL ON {', '.join(closed)} FROM {READER}"
     yield f"GRANT SELECT ON {', '.join(quote.format_table(t) for t in granted)} TO {READER}"
     for layer in layers:
-        if layer.access.owner is None:
-            continue
-        owner = quote.quote(layer.access.owner.key)
+        table = quote.format_table(metadata.tables[layer.name])
+        conditions = []
         # A sub-select is computed once per statement, not once per row.
         scope = f"(SELECT coalesce(current_setting('{SCOPE}', true), ''))"
-        unbound = f"'{EVERYONE}'" if layer.access.read != "public" else f"'{EVERYONE}', '{OUTSIDE}'"
-        nobody = f"'', '{EVERYONE}', '{OUTSIDE}'"
-        bound = f"SELECT s FROM current_setting('{SCOPE}', true) s WHERE s NOT IN ({nobody})"  # noqa: S608  our own words
-        yield from _policy(
-            quote.format_table(metadata.tables[layer.name]), f"{scope} IN ({unbound}) OR {owner} = ({bound})"
-        )
+        if layer.access.owner is not None:
+            owner = quote.quote(layer.access.owner.key)
+            unbound = f"'{EVERYONE}'" if layer.access.read != "public" else f"'{EVERYONE}', '{OUTSIDE}'"
+            nobody = f"'', '{EVERYONE}', '{OUTSIDE}'"
+            bound = f"SELECT s FROM current_setting('{SCOPE}', true) s WHERE s NOT IN ({nobody})"  # noqa: S608  our own words
+            conditions.append(f"({scope} IN ({unbound}) OR {owner} = ({bound}))")
+        if layer.access.secrecy is not None:
+            secrecy = quote.quote(layer.access.secrecy.key)
+            conditions.append("(" + as_policy(secrecy, "geom", CLEARANCE) + ")")
+        if not conditions:
+            continue
+        yield from _policy(table, " AND ".join(conditions))
         if layer.model.cover is not None and layer.access.read != "public":
             # A share names no owner, only a feature, which its own policy hides: asking the features for each share
             # again made joins six times slower. So the shares are closed to outsiders only, at no cost per row.

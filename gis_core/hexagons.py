@@ -1,4 +1,7 @@
-"""A layer's measures by H3 cell. A line or area counts in each cell with its share there, so that sums add up."""
+"""A layer's measures by H3 cell. A line or area counts in each cell with its share there, so that sums add up.
+
+Of a layer that marks how secret its rows are, everybody else is told its `presence`: about how much lies in a cell.
+"""
 
 from __future__ import annotations
 
@@ -10,9 +13,9 @@ import numpy.typing as npt
 import shapely
 import sqlalchemy as sa
 
-from gis_core.access import Viewer, visible
+from gis_core.access import Role, Viewer, visible
 from gis_core.crs import Bounds
-from gis_core.errors import BadInput, NotFound, TooLarge
+from gis_core.errors import BadInput, Forbidden, NotFound, TooLarge
 from gis_core.filters.shapes import touches_box
 from gis_core.hexgrid import COVER_RESOLUTION, FINEST, Cells, cells_in_bbox, parent, to_hex_strings
 from gis_core.rows import answered, bare, seen_from
@@ -20,6 +23,11 @@ from gis_core.spec import Combine, Layer, Measure
 
 COARSEST: Final = 4
 MOST_HEXAGONS: Final = 150_000
+FINEST_PRESENCE: Final = 8
+"""Cells of 0.74 km2."""
+PRESENT: Final = Viewer(Role.wall, name="presence")
+"""With whose eyes presence is counted: rows that are too secret for a wall are in no number that anybody is told."""
+_PRESENCE_STEPS: Final = np.array([1.0, 2.0, 5.0, 10.0])
 _BREAKS: Final = (0.0, 0.2, 0.4, 0.6, 0.8, 1.0)
 _DIGITS: Final = 6
 _EDGE_0_DEGREES: Final = 11.52
@@ -37,6 +45,7 @@ class Hexagons:
     cells: Cells
     values: npt.NDArray[np.float64]
     simulated: bool
+    presence: bool = False
 
     @property
     def breaks(self) -> list[float]:
@@ -54,6 +63,7 @@ class Hexagons:
             "resolution": self.resolution,
             "label": self.measure.label.as_json(),
             "simulated": self.simulated,
+            "presence": self.presence,
             "min": float(values.min()) if len(values) else None,
             "max": float(values.max()) if len(values) else None,
             "breaks": self.breaks,
@@ -70,6 +80,18 @@ def find_measure(layer: Layer, name: str | None) -> Measure:
     if found is None:
         names = ", ".join(m.name for m in layer.measures)
         raise NotFound(f"{layer.name} has no measure {str(name)[:60]!r}; it has: {names}")
+    return found
+
+
+def find_presence(layer: Layer, name: str | None) -> Measure:
+    """The measure of that name, or the first, that is told as presence. Raises NotFound; Forbidden for the others."""
+    told = [m for m in layer.measures if m.presence]
+    if name is None and told:
+        return told[0]
+    found = find_measure(layer, name)
+    if not found.presence:
+        names = ", ".join(m.name for m in told)
+        raise Forbidden(f"of {layer.name} you are told where something lies, by hexagon, as {names}; not {found.name}")
     return found
 
 
@@ -111,6 +133,43 @@ def aggregate(
     chosen = np.flatnonzero(wanted)
     chosen = chosen[np.argsort(cells[chosen])]
     return Hexagons(measure, resolution, cells[chosen], values[chosen], bool(made_up[chosen].any()))
+
+
+def presence(
+    connection: sa.Connection, layer: Layer, measure: Measure, resolution: int, bounds: Bounds | None
+) -> Hexagons:
+    """About how much lies in every cell that touches the bounds, for those who may see no row; read as PRESENT.
+
+    Every number is rounded up to 1, 2 or 5 times a power of ten, at least 1. It is made of the whole cell, whatever
+    the bounds, and coarser cells are made of the rounded numbers of the finest: no other question tells more.
+
+    Raises:
+        BadInput: the resolution is out of range.
+    """
+    if not COARSEST <= resolution <= FINEST:
+        raise BadInput(f"resolution is {COARSEST} to {FINEST}, not {resolution}")
+    found = aggregate(connection, layer, PRESENT, measure, FINEST_PRESENCE, None)
+    cells, values = found.cells, _rounded_up(found.values)
+    if resolution < FINEST_PRESENCE and len(cells):
+        cells, group = np.unique(parent(cells, resolution), return_inverse=True)
+        values = _rounded_up(np.bincount(group, values).astype(np.float64))
+    resolution = min(resolution, FINEST_PRESENCE)
+    if bounds is not None:
+        near = np.isin(cells, cells_in_bbox(bounds, resolution))
+        cells, values = cells[near], values[near]
+    return Hexagons(measure, resolution, cells, values, found.simulated, presence=True)
+
+
+def _rounded_up(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    least = np.maximum(values, 1.0)
+    power = 10.0 ** np.floor(np.log10(least) + _TINY)
+    step = np.searchsorted(_PRESENCE_STEPS, least / power - _TINY)
+    rounded: npt.NDArray[np.float64] = _PRESENCE_STEPS[step] * power
+    return rounded
+
+
+_TINY: Final = 1e-9
+"""So that what was rounded once stays as it is."""
 
 
 def is_live(layer: Layer, measure: Measure) -> bool:

@@ -15,7 +15,8 @@ class Settings:
 
     `home` holds what the product itself makes: the database cluster, caches, fetched wheels. `data` is a folder of
     files that the user gives to a city pack; `osm` is one OSM extract. `city` is a pack's name or folder (None: the
-    extract's own city where one is given, else the default).
+    extract's own city where one is given, else the default). `detail_limit_km2` is how much ground one person may
+    take full detail of within a day, from layers that mark how secret their rows are (`gis_core.allowance`).
     """
 
     home: Path = ROOT / "var"
@@ -28,6 +29,7 @@ class Settings:
     feeds: bool = True
     upload_limit_mb: int = 512
     tile_cache_mb: int = 256
+    detail_limit_km2: float = 25.0
 
     @classmethod
     def from_environment(cls, **given: object) -> Settings:

@@ -44,7 +44,10 @@ class Combine(Enum):
 
 @dataclass(frozen=True)
 class Measure:
-    """One number per hexagon: `value` is a row's number (None for a plain count)."""
+    """One number per hexagon: `value` is a row's number (None for a plain count).
+
+    `presence`: those who may see no row are told it too, coarsely; for counts and sums only.
+    """
 
     name: str
     label: Label
@@ -52,6 +55,7 @@ class Measure:
     value: ColumnElement[Any] | Attr | None = None
     unit: str = ""
     palette: str = "viridis"
+    presence: bool = False
 
 
 @dataclass(frozen=True)
@@ -96,12 +100,15 @@ class Access:
 
     `read` and `write` are rights (see `gis_core.access.RIGHTS`); `hide` maps a column to the right that shows it.
     Where `owner` names a column, a viewer who is bound to an owner sees and changes that owner's rows only.
+    Where `secrecy` names a column, its codes are those of `gis_core.secrecy.LEVELS`; a role sees rows up to its
+    clearance, and the emergency role all that lies in the area of an open incident and nothing else.
     """
 
     read: str = "public"
     write: str = "edit"
     hide: Mapping[Attr, str] = field(default_factory=dict)
     owner: Attr | None = None
+    secrecy: Attr | None = None
 
 
 @dataclass(frozen=True)

@@ -251,7 +251,8 @@ class Door:
             if outline is None:
                 raise Forbidden(f"this token is bound to the area {row.area}, which is no longer there")
         name = row.name or f"{row.role} {row.digest.hex()[:_SHORTEST_ID]}"
-        return Viewer(Role(row.role), row.owner, row.area, outline, name, row.expires_at)
+        user = row.name or id_of(row.parent or row.digest)
+        return Viewer(Role(row.role), row.owner, row.area, outline, name, row.expires_at, user)
 
     def _outline(self, code: str) -> bytes | None:
         return self._areas(code) if self._areas is not None else None

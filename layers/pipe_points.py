@@ -115,7 +115,7 @@ LAYER = Layer(
     appears=(Appears(14, PipePoint.kind.in_((PointKind.source, PointKind.outfall))), Appears(16)),
     tile_fields=(PipePoint.code, PipePoint.pipe_class, PipePoint.kind, PipePoint.depth_m, PipePoint.owner),
     measures=(
-        Measure("points", Label("管点数", "Points")),
+        Measure("points", Label("管点数", "Points"), presence=True),
         Measure(
             "depth",
             Label("平均埋深", "Mean depth"),
@@ -174,6 +174,7 @@ LAYER = Layer(
         read="pipes.view",
         write="pipes.edit",
         owner=PipePoint.owner,
+        secrecy=PipePoint.secrecy,
         hide=dict.fromkeys(
             (
                 PipePoint.built_year,

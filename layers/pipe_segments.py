@@ -171,8 +171,9 @@ LAYER = Layer(
             PipeSegment.length_m / 1000,
             unit="km",
             palette="teal",
+            presence=True,
         ),
-        Measure("segments", Label("管段数", "Segments")),
+        Measure("segments", Label("管段数", "Segments"), presence=True),
         Measure("diameter", Label("平均管径", "Mean diameter"), Combine.mean, PipeSegment.diameter_mm, unit="mm"),
         Measure(
             "depth",
@@ -252,6 +253,7 @@ LAYER = Layer(
         read="pipes.view",
         write="pipes.edit",
         owner=PipeSegment.owner,
+        secrecy=PipeSegment.secrecy,
         hide=dict.fromkeys(
             (
                 PipeSegment.material,
@@ -261,8 +263,10 @@ LAYER = Layer(
                 PipeSegment.cable_count,
                 PipeSegment.hole_count,
                 PipeSegment.holes_used,
+                PipeSegment.temperature_c,
                 PipeSegment.use_unit,
                 PipeSegment.built_year,
+                PipeSegment.design_life_years,
                 PipeSegment.secrecy,
                 PipeSegment.leak_count,
                 PipeSegment.defect_grade,

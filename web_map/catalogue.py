@@ -8,7 +8,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 
 from gis_core import summaries
-from gis_core.access import Viewer, hidden, may_read
+from gis_core.access import Viewer, hidden, is_fleeting, may_read, sees_presence_only
 from gis_core.scene import MAX_TILE_ZOOM, legend
 from gis_core.spec import Layer
 from gis_core.style import Underground
@@ -71,7 +71,7 @@ def tile_url(city: City, layer: Layer) -> str:
 
 
 class _Summaries:
-    """Summaries by layer, scope and version: counting a million rows once is enough."""
+    """Summaries by layer, scope, clearance and version: counting a million rows once is enough."""
 
     def __init__(self) -> None:
         self._known: dict[tuple[object, ...], Summary] = {}
@@ -79,13 +79,15 @@ class _Summaries:
 
     def get(self, city: City, connection: Any, layer: Layer, viewer: Viewer) -> Summary:
         version = city.feed.version(layer.name)
-        key = (city.database.url, layer.name, viewer.scope, viewer.area, version)
+        if is_fleeting(layer, viewer):
+            return summaries.summarise(connection, layer, viewer)
+        key = (city.database.url, layer.name, viewer.scope, viewer.clearance, viewer.area, version)
         with self._lock:
             if key in self._known:
                 return self._known[key]
         summary = summaries.summarise(connection, layer, viewer)
         with self._lock:
-            stale = [k for k in self._known if k[:4] == key[:4]]
+            stale = [k for k in self._known if k[:5] == key[:5]]
             for old in stale:
                 del self._known[old]
             self._known[key] = summary
@@ -96,7 +98,7 @@ _summary = _Summaries().get
 
 
 def _layer(city: City, layer: Layer, viewer: Viewer, summary: Summary, sources: list[dict[str, Any]]) -> dict[str, Any]:
-    unseen = hidden(layer, viewer)
+    unseen, coarsely = hidden(layer, viewer), sees_presence_only(layer, viewer)
     changed_at = city.feed.changed_at(layer.name)
     return {
         "name": layer.name,
@@ -120,7 +122,9 @@ def _layer(city: City, layer: Layer, viewer: Viewer, summary: Summary, sources: 
         "fields": [_field(layer, name) for name in layer.fields if name not in unseen],
         "legend": legend(layer),
         "measures": [
-            {"name": m.name, "label": m.label.as_json(), "unit": m.unit, "palette": m.palette} for m in layer.measures
+            {"name": m.name, "label": m.label.as_json(), "unit": m.unit, "palette": m.palette}
+            for m in layer.measures
+            if m.presence or not coarsely
         ],
     }
 

@@ -11,9 +11,14 @@ from fastapi import APIRouter, Query, Request
 from fastapi.responses import FileResponse
 from starlette.background import BackgroundTask
 
-from gis_core.export import LIMIT_S, Format, export, may_export
+from gis_core.access import Viewer, is_guarded
+from gis_core.allowance import CELL_KM2, RESOLUTION
+from gis_core.export import LIMIT_S, Format, export, footprint, may_export
+from gis_core.queries import Query as FeatureQuery
 from gis_core.queries import read_query
+from gis_core.spec import Layer
 from web_map.asking import AskedLayer, Asker, TheCity
+from web_map.city import City
 
 router = APIRouter(tags=["export"])
 
@@ -33,14 +38,18 @@ def export_layer(
     """The layer's features as GeoPackage, GeoParquet or CSV; `bbox`, `datetime` and `filter` as in `/ogc`."""
     may_export(layer, viewer)
     pairs = [(name, value) for name, value in request.query_params.multi_items() if name != "format"]
-    query = read_query(pairs, layer, viewer, city.facts.get("metric_crs"), allowed=_OURS)
+    asked = read_query(pairs, layer, viewer, city.facts.get("metric_crs"), allowed=_OURS)
+    taken = _take(city, viewer, layer, asked)
     folder = Path(tempfile.mkdtemp(prefix="chengtu-export-"))
     try:
         with city.database.reading(viewer, limit_s=LIMIT_S) as connection:
-            made = export(connection, layer, viewer, query, format, folder)
+            made = export(connection, layer, viewer, asked, format, folder)
     except BaseException:
         shutil.rmtree(folder, ignore_errors=True)
         raise
+    city.trail.record(
+        viewer, "export", request.url.path, allowed=True, detail=f"{made.rows} rows as {format.value}{taken}"
+    )
     return FileResponse(
         made.path,
         media_type=format.media_type,
@@ -48,3 +57,14 @@ def export_layer(
         headers={"X-Simulated-Rows": str(made.simulated), "X-Rows": str(made.rows), "Cache-Control": "no-store"},
         background=BackgroundTask(shutil.rmtree, folder, ignore_errors=True),
     )
+
+
+def _take(city: City, viewer: Viewer, layer: Layer, asked: FeatureQuery) -> str:
+    """Count the ground of an export against what the viewer may take, in words. Raises OverAllowance."""
+    if not is_guarded(layer):
+        return ""
+    with city.database.reading(viewer, limit_s=LIMIT_S) as connection:
+        cells, rows = footprint(connection, layer, viewer, asked, RESOLUTION)
+    sum_km2 = city.allowance.take(viewer, cells, f"an export of {rows} rows of {layer.name}")
+    limit_km2 = city.allowance.limit_km2
+    return f" from {len(cells) * CELL_KM2:.2f} km2; {sum_km2:.2f} of {limit_km2:g} km2 taken within 24 hours"

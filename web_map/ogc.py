@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from typing import Any
 from urllib.parse import urlencode
@@ -11,7 +11,7 @@ import orjson
 from fastapi import APIRouter, Request, Response
 
 from gis_core import features
-from gis_core.access import may_read
+from gis_core.access import Viewer, is_guarded, may_read
 from gis_core.crs.uris import CRS84, served
 from gis_core.filters import queryables
 from gis_core.queries import read_query
@@ -27,6 +27,8 @@ _SCHEMA = "application/schema+json"
 _TOLD_AS_SCHEMA: dict[int | str, dict[str, Any]] = {200: {"content": {_SCHEMA: {}}, "description": "JSON Schema"}}
 _QUERYABLES = "http://www.opengis.net/def/rel/ogc/1.0/queryables"
 _SCHEMA_REL = "http://www.opengis.net/def/rel/ogc/1.0/schema"
+_WORTH_A_NOTE = 100
+"""A page of so many features of a guarded layer goes into the audit trail."""
 _TILESETS = "http://www.opengis.net/def/rel/ogc/1.0/tilesets-vector"
 
 
@@ -101,6 +103,7 @@ def items(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer) -> 
     query = read_query(request.query_params.multi_items(), layer, viewer, _metric(city))
     with city.database.reading(viewer) as connection:
         page = features.page(connection, layer, viewer, query)
+    _take(city, viewer, layer, page.cells, len(page.features))
     here = f"{root(request)}/collections/{layer.name}"
     links = [
         link(str(request.url), "self", "This page", _GEOJSON),
@@ -138,6 +141,8 @@ def item(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer, feat
     )
     with city.database.reading(viewer) as connection:
         found = features.one(connection, layer, viewer, feature_id, query.crs)
+        cells = features.cell_of(connection, layer, viewer, feature_id) if is_guarded(layer) else frozenset()
+    _take(city, viewer, layer, cells, 1)
     here = f"{root(request)}/collections/{layer.name}"
     found["links"] = [
         link(str(request.url), "self", "This feature", _GEOJSON),
@@ -145,6 +150,20 @@ def item(request: Request, city: TheCity, viewer: Asker, layer: AskedLayer, feat
     ]
     headers = {"Content-Crs": f"<{query.crs.uri}>", "Cache-Control": "private, no-cache"}
     return Response(orjson.dumps(found), media_type=_GEOJSON, headers=headers)
+
+
+def _take(city: City, viewer: Viewer, layer: Layer, cells: Iterable[int], count: int) -> None:
+    """Count the ground of features of a guarded layer against what the viewer may take; large pages are noted.
+
+    Raises:
+        OverAllowance: nothing of it may be handed out.
+    """
+    if not is_guarded(layer) or not count:
+        return
+    sum_km2 = city.allowance.take(viewer, cells, f"a page of {count} rows of {layer.name}")
+    if count >= _WORTH_A_NOTE:
+        words = f"{count} rows; {sum_km2:.2f} of {city.allowance.limit_km2:g} km2 taken within 24 hours"
+        city.trail.record(viewer, "read", f"/ogc/collections/{layer.name}/items", allowed=True, detail=words)
 
 
 def _collection(here: str, city: City, layer: Layer) -> dict[str, Any]:

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from gis_core.access import may_read
 from gis_core.tiles.plans import MAX_ZOOM
+from web_map import sight
 from web_map.session import VIEWER, recognised
 
 if TYPE_CHECKING:
@@ -38,6 +39,7 @@ _ALWAYS: Final[Headers] = [
     (b"cache-control", b"private, no-cache"),
     (b"vary", b"Authorization, Cookie, Accept-Encoding"),
 ]
+_UNKEPT: Final[Headers] = [(b"cache-control", b"private, no-store"), _ALWAYS[1]]
 _TYPE: Final = (b"content-type", MVT.encode())
 _GONE: Final[Answer] = (499, [], b"")
 
@@ -60,15 +62,18 @@ async def answer(
     stamp = int(changed_at.timestamp() * 1e6) if changed_at is not None else 0
     tag = f"{plan.digest}-{version}-{stamp:x}".encode()
     seen, accepts = _asked_with(scope)
-    if tag in seen or seen == b"*":
+    # What an incident shows ends with the hour: such a tile is made each time, and no client is told to keep its own.
+    if not plan.fleeting and (tag in seen or seen == b"*"):
         return 304, [*_ALWAYS, (b"etag", b'"%s"' % tag)], b""
     key: Key = (plan, version, z, x, y)
-    body = city.tiles.cache.get(key)
+    body = None if plan.fleeting else city.tiles.cache.get(key)
     if body is None:
         waiting = city.tiles.ask(key)
         body = await _patiently(waiting, receive)
         if body is None:
             return _GONE
+    if plan.fleeting:
+        return (200, [*_UNKEPT, _TYPE, (b"content-length", b"%d" % len(body))], body) if body else (204, _UNKEPT, b"")
     if not body:
         return 204, [*_ALWAYS, (b"etag", b'"%s"' % tag)], b""
     headers = [*_ALWAYS, _TYPE]
@@ -102,6 +107,7 @@ class TileDoor:
         self, layer: Layer, viewer: Viewer, address: tuple[int, int, int], scope: Scope, receive: Receive, send: Send
     ) -> None:
         scope[VIEWER] = viewer
+        sight.note(self._city, viewer, layer)
         status, headers, body = await answer(self._city, layer, viewer, address, scope, receive)
         await send({"type": "http.response.start", "status": status, "headers": headers})
         await send({"type": "http.response.body", "body": body})

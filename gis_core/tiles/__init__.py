@@ -144,7 +144,7 @@ class Tiles:
         if plan is None:
             return b""
         key = (plan, version, z, x, y)
-        kept = self.cache.get(key)
+        kept = None if plan.fleeting else self.cache.get(key)
         return kept if kept is not None else await self.ask(key)
 
     def ask(self, key: Key) -> asyncio.Future[bytes]:
@@ -176,8 +176,8 @@ class Tiles:
             self._tasks[job.lane].cancel()
 
     def _start(self, plan: TilePlan) -> None:
-        """Set a free lane to work, if possible one that is bound to the plan's owner already."""
-        lane = next((free for free in self._free if free.scope == plan.scope), self._free[-1])
+        """Set a free lane to work, if possible one that is bound as the plan asks already."""
+        lane = next((free for free in self._free if free.serves(plan)), self._free[-1])
         self._free.remove(lane)
         self._starting += 1
         task = self._loop.create_task(self._work(lane))
@@ -245,5 +245,6 @@ class Tiles:
             for job, tile in zip(jobs, tiles, strict=True):
                 known = (plan, job.address[0])
                 self._cost_s[known] = 0.8 * self._cost_s.get(known, each_s) + 0.2 * each_s
-                self.cache.put(job.key, tile)
+                if not plan.fleeting:
+                    self.cache.put(job.key, tile)
                 job.done(tile)

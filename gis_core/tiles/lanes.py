@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 import asyncpg
 
 from gis_core.access import READER
-from gis_core.guards import SCOPE
+from gis_core.guards import CLEARANCE, SCOPE
 
 if TYPE_CHECKING:
     from gis_core.tiles import Job
@@ -30,6 +30,7 @@ _SETTINGS: Final = {
 }
 
 _MOST_PREPARED: Final = 100
+_BIND: Final = "SELECT set_config($1, $2, false), set_config($3, $4, false)"
 _FIND_READER: Final = "SELECT true FROM pg_roles WHERE rolname = $1 AND pg_has_role(current_user, oid, 'MEMBER')"
 _FOR_LIBPQ_ALONE: Final = frozenset(
     {
@@ -44,7 +45,7 @@ _FOR_LIBPQ_ALONE: Final = frozenset(
 class Lane:
     """A connection that is opened when first needed and again after it broke. For one task at a time.
 
-    `jobs` are those under way, `scope` the owner that the connection is bound to; both are kept by the user.
+    `jobs` are those under way, `scope` and `clearance` what the connection is bound to.
     """
 
     def __init__(self, url: str) -> None:
@@ -52,7 +53,7 @@ class Lane:
         self._url = _address(url)
         self._connection: Any = None
         self._prepared: OrderedDict[TilePlan, Any] = OrderedDict()
-        self.scope = ""
+        self.scope = self.clearance = ""
         self.jobs: Sequence[Job] = ()
 
     async def fetch(self, plan: TilePlan, addresses: Sequence[Sequence[int]]) -> list[bytes]:
@@ -86,11 +87,15 @@ class Lane:
             with suppress(OSError, TimeoutError, asyncpg.PostgresError, asyncpg.InterfaceError):
                 await connection.close(timeout=2)
 
+    def serves(self, plan: TilePlan) -> bool:
+        """Whether the connection is bound as the plan asks; one that asks for nothing is served by any."""
+        return not plan.scope or (plan.scope == self.scope and plan.clearance == self.clearance)
+
     async def _fetch(self, plan: TilePlan, addresses: Sequence[Sequence[int]]) -> list[bytes]:
-        if plan.scope and plan.scope != self.scope:
-            self.scope = ""
-            await self._connection.execute("SELECT set_config($1, $2, false)", SCOPE, plan.scope)
-            self.scope = plan.scope
+        if not self.serves(plan):
+            self.scope = self.clearance = ""
+            await self._connection.execute(_BIND, SCOPE, plan.scope, CLEARANCE, plan.clearance)
+            self.scope, self.clearance = plan.scope, plan.clearance
         statement = self._prepared.get(plan) or await self._prepare(plan)
         tiles = [b""] * len(addresses)
         for place, tile in await statement.fetch(*zip(*addresses, strict=True)):
@@ -106,7 +111,7 @@ class Lane:
     async def _connect(self) -> None:
         await self.close()
         self._prepared.clear()
-        self.scope = ""
+        self.scope = self.clearance = ""
         connection = await asyncpg.connect(
             self._url,
             timeout=_CONNECT_TIMEOUT_S,

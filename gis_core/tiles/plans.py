@@ -12,7 +12,7 @@ from typing import Any
 
 import sqlalchemy as sa
 
-from gis_core.access import Viewer, hidden, owned, visible
+from gis_core.access import Viewer, hidden, is_fleeting, is_guarded, owned, visible
 from gis_core.errors import BadInput
 from gis_core.rows import as_text, bare, seen_from, spatial
 from gis_core.spec import Appears, Layer
@@ -49,14 +49,17 @@ class NoSuchTile(BadInput):
 class TilePlan:
     """One prepared question.
 
-    `scope` is what the connection must be bound to; `digest` stands for all that the answer depends on beside place
-    and version, so two viewers with the same digest may share tiles.
+    `scope` and `clearance` are what the connection must be bound to; `digest` stands for all that the answer depends
+    on beside place and version, so two viewers with the same digest may share tiles. An answer to a `fleeting` one
+    depends on the hour as well, and is not kept.
     """
 
     layer: str
     scope: str
     text: str = field(repr=False)
     digest: str
+    clearance: str = ""
+    fleeting: bool = False
 
 
 def check_address(z: int, x: int, y: int) -> None:
@@ -118,9 +121,10 @@ def make_plan(layer: Layer, viewer: Viewer, z: int) -> TilePlan | None:
         parts[layer.name + LABELS] = sa.select(rows.c.id, *shown, spot).where(*wanted, anchor.op("&&")(frame))
     told = [_PART.format(name=name, extent=EXTENT, rows=as_text(part)) for name, part in parts.items()]
     text = _BATCH.format(parts=" || ".join(told), extent=EXTENT, margin=BUFFER / EXTENT, width=_WORLD_WIDTH_M)
-    scope = viewer.scope if owned(layer) else ""
-    digest = hashlib.sha256(f"{scope}\n{text}".encode()).hexdigest()[:16]
-    return TilePlan(layer.name, scope, text, digest)
+    locked = owned(layer) is not None or is_guarded(layer)
+    scope, clearance = (viewer.scope, viewer.clearance) if locked else ("", "")
+    digest = hashlib.sha256(f"{scope}\n{clearance}\n{text}".encode()).hexdigest()[:16]
+    return TilePlan(layer.name, scope, text, digest, clearance, is_fleeting(layer, viewer))
 
 
 def _value(column: sa.ColumnElement[Any]) -> sa.ColumnElement[Any]:

@@ -40,7 +40,7 @@ from gis_core.access import EVERYONE, READER, Role, Viewer
 from gis_core.cluster import Cluster, find_server
 from gis_core.crs import mercator
 from gis_core.database import Database
-from gis_core.guards import SCOPE
+from gis_core.guards import CLEARANCE, SCOPE
 from gis_core.ingest import Source, ingest_frame
 from gis_core.tiles.plans import BUFFER, make_plan
 from gis_core.tokens import Door
@@ -197,12 +197,16 @@ _TIPG = (
 )
 
 
-_READER = f"-c role={READER} -c {SCOPE}={EVERYONE} -c plan_cache_mode=force_generic_plan -c jit=off"
+_WALL = Viewer(Role.wall)
+_READER = (
+    f"-c role={READER} -c {SCOPE}={EVERYONE} -c {CLEARANCE}={_WALL.clearance}"
+    " -c plan_cache_mode=force_generic_plan -c jit=off"
+)
 
 
 def _statement(z: int) -> str:
     """The statement that the product prepares, asking for one tile by pgbench's variables."""
-    plan = make_plan(layers.load()["pipe_segments"], Viewer(Role.wall), z)
+    plan = make_plan(layers.load()["pipe_segments"], _WALL, z)
     if plan is None or plan.scope != EVERYONE:
         raise RuntimeError("the statement is not the one that everybody's tiles are made by")
     text = " ".join(plan.text.split())

@@ -57,7 +57,7 @@ def city(cluster: Cluster, template: str, all_layers: dict[str, Layer]) -> Itera
 @pytest.fixture(scope="package")
 def client(city: Database) -> Iterator[TestClient]:
     """A client of the served city; without a token it is the public."""
-    with TestClient(create_app(Settings(home=Path("unused")), city, FACTS)) as opened:
+    with TestClient(create_app(Settings(home=Path("unused"), detail_limit_km2=1000), city, FACTS)) as opened:
         yield opened
 
 

@@ -116,7 +116,7 @@ def test_rows_that_come_in_between_neither_repeat_nor_hide_others(
     stored = pipes(200, random)
     ingest_frame(database, all_layers["pipe_segments"], stored, source=Source("first"))
     token = {"Authorization": f"Bearer {Door(database).make('wall')}"}
-    with TestClient(create_app(Settings(home=Path("unused")), database, FACTS)) as client:
+    with TestClient(create_app(Settings(home=Path("unused"), detail_limit_km2=1000), database, FACTS)) as client:
         seen: list[str] = []
         for number, page in enumerate(pages(client, token, limit=20, sortby="-code")):
             seen += [f["properties"]["code"] for f in page["features"]]
