@@ -15,6 +15,7 @@ from gis_core.tiles import Tiles
 from gis_core.tokens import Door
 from twin.feed import Feed
 from twin.pipes.networks import Networks
+from twin.survey.desk import Desk
 
 
 @dataclass(frozen=True)
@@ -27,6 +28,7 @@ class City:
     layers: Mapping[str, Layer]
     feed: Feed
     networks: Networks
+    surveys: Desk
     tiles: Tiles
     door: Door
     trail: Trail

@@ -18,6 +18,7 @@ from gis_core.tiles import Tiles
 from gis_core.tokens import Door, areas_of
 from twin.feed import Feed
 from twin.pipes.networks import Networks
+from twin.survey.desk import Desk
 from web_map import (
     audit,
     catalogue,
@@ -38,6 +39,7 @@ from web_map import (
     scenes,
     session,
     survey_words,
+    surveys,
     tile_answers,
     tiles,
     uploads,
@@ -46,7 +48,7 @@ from web_map.city import City
 
 ROOMS = (
     health, metrics, catalogue, scenes, ogc, tiles, hexagons, exports, uploads, changes, pipe_networks,
-    pipe_checks, pipe_models, survey_words, incidents, session, audit, pages,
+    pipe_checks, pipe_models, survey_words, surveys, incidents, session, audit, pages,
 )  # fmt: skip
 """Every room with doors; each has a `router`."""
 
@@ -65,6 +67,7 @@ def create_app(settings: Settings, database: Database, facts: Mapping[str, Any])
         layers=known,
         feed=feed,
         networks=Networks(database, known, feed),
+        surveys=Desk(database, known, facts, settings.home),
         tiles=Tiles(database.url, cache_mb=settings.tile_cache_mb),
         door=Door(database, areas_of(database, known["admin_areas"])),
         trail=Trail(database),
@@ -99,6 +102,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     city: City = app.state.city
     city.feed.start()
     await city.tiles.open()
+    await asyncio.to_thread(city.surveys.start)
     following = asyncio.create_task(city.networks.follow())
     try:
         yield
@@ -107,4 +111,5 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
         city.feed.stop()
         following.cancel()
         city.networks.close()
+        await asyncio.to_thread(city.surveys.close)
         city.trail.close()

@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 import tempfile
 import threading
-from collections.abc import AsyncIterator
 from pathlib import Path, PurePosixPath
 from typing import Annotated, Any, Final
 
@@ -14,7 +13,6 @@ from fastapi.concurrency import run_in_threadpool
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
-from starlette.formparsers import MultiPartException, MultiPartParser
 
 from gis_core.access import Viewer, require, require_write
 from gis_core.errors import BadInput, CityError, Problem, TooLarge, Unavailable, Unprocessable
@@ -23,6 +21,7 @@ from gis_core.ingest.report import SHOWN
 from gis_core.spec import Layer
 from web_map.asking import AskedLayer, Asker, TheCity
 from web_map.city import City
+from web_map.forms import read_form
 
 router = APIRouter(tags=["uploads"])
 
@@ -78,7 +77,7 @@ async def upload(
     """
     require(viewer, "upload", f"upload files to {layer.name}")
     require_write(layer, viewer)
-    form = await _read_form(request, city.settings.upload_limit_mb * 2**20)
+    form = await read_form(request, city.settings.upload_limit_mb)
     try:
         file = form.get("file")
         if not isinstance(file, UploadFile):
@@ -155,29 +154,6 @@ def _refusal(report: Report, known: uploads.Upload) -> CityError:
         else "Other rows have errors, so nothing was stored."
     )
     return Unprocessable(said, problems=report.problems[:SHOWN], upload=known.id, report=known.as_json(0))
-
-
-async def _read_form(request: Request, limit: int) -> FormData:
-    """The form of a request, counted as it comes. Raises TooLarge, BadInput."""
-    words = f"An upload may have {limit // 2**20} MB."
-    stated = request.headers.get("content-length", "")
-    if stated.isdecimal() and int(stated) > limit:
-        raise TooLarge(words)
-    if not request.headers.get("content-type", "").startswith("multipart/form-data"):
-        raise BadInput("Send a multipart form with the file in the field `file`.")
-
-    async def counted() -> AsyncIterator[bytes]:
-        came = 0
-        async for chunk in request.stream():
-            came += len(chunk)
-            if came > limit:
-                raise TooLarge(words)
-            yield chunk
-
-    try:
-        return await MultiPartParser(request.headers, counted(), max_files=1, max_fields=20).parse()  # type: ignore[arg-type]
-    except (MultiPartException, KeyError, ValueError) as error:
-        raise BadInput(f"The form cannot be read: {getattr(error, 'message', error)}") from error
 
 
 def _with_form(wish: Wish, form: FormData) -> Wish:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterator, Mapping
-from contextlib import closing
+from contextlib import closing, nullcontext
 from itertools import chain
 from pathlib import Path
 from typing import Any, Final
@@ -44,11 +44,14 @@ def ingest_frame(
     mode: Mode = Mode.all_or_nothing,
     viewer: Viewer | None = None,
     dry_run: bool = False,
+    connection: sa.Connection | None = None,
 ) -> Report:
     """Check and store rows that are in memory: a frame in EPSG:4326 whose columns are the layer's fields.
 
     Rows count from 1 in the frame's order, whatever its index. A row whose key stands already replaces that row; the
-    columns that the frame does not have stay as they are. `viewer` None is the service itself.
+    columns that the frame does not have stay as they are. `viewer` None is the service itself. `connection` is a
+    transaction of the caller's, in which rows are stored beside what else it does: the caller writes the audit trail,
+    ends the transaction, and takes it back where nothing was stored.
 
     Raises:
         Forbidden: the viewer may not change the layer.
@@ -68,7 +71,7 @@ def ingest_frame(
             found = {name: arrow_column(part.iloc[:, i]) for name, i in columns.items()}
             yield Batch(found, np.asarray(geometry[start : start + BATCH], object))
 
-    return _store(database, intake, batches(), source, Mode(mode), dry_run=dry_run)
+    return _store(database, intake, batches(), source, Mode(mode), dry_run=dry_run, within=connection)
 
 
 def ingest_file(  # noqa: PLR0913  each is something that the giver of a file may have to say
@@ -181,7 +184,14 @@ def _require(layer: Layer, viewer: Viewer | None) -> None:
 
 
 def _store(
-    database: Database, intake: Intake, batches: Iterator[Batch], source: Source, mode: Mode, *, dry_run: bool
+    database: Database,
+    intake: Intake,
+    batches: Iterator[Batch],
+    source: Source,
+    mode: Mode,
+    *,
+    dry_run: bool,
+    within: sa.Connection | None = None,
 ) -> Report:
     """Put the good rows into the city while they are read, and take all back when they are refused or only tried."""
     tally, viewer = intake.tally, intake.viewer
@@ -193,17 +203,24 @@ def _store(
         deque(runs, maxlen=0)
         intake.finish()
     else:
-        with database.writing() as connection:
+        with database.writing() if within is None else nullcontext(within) as connection:
             copying.begin(connection, intake.layer)
             dataset_id = _open_dataset(connection, intake, source)
             constant = {"dataset_id": dataset_id, "simulated": source.simulated}
             packed = source.origin == "pack"
-            stored = _put(connection, intake, runs, constant, strict=strict, packed=packed, dry_run=dry_run)
+            # Filling keeps readers out until the transaction ends, which is the caller's to say.
+            rebuild = not dry_run and within is None
+            options = {"strict": strict, "packed": packed, "dry_run": dry_run, "rebuild": rebuild}
+            stored = _put(connection, intake, runs, constant, **options)
             if stored:
                 _close_dataset(connection, intake, dataset_id, stored)
+                if within is None and viewer is not None:
+                    detail = f"{stored} rows as data set {dataset_id}"
+                    audit.record(connection, viewer, "ingest", intake.layer.name, detail=detail)
             else:
                 dataset_id = None
-                connection.rollback()
+                if within is None:
+                    connection.rollback()
     return Report(
         layer=intake.layer.name,
         rows=intake.rows,
@@ -227,10 +244,12 @@ def _put(
     strict: bool,
     packed: bool,
     dry_run: bool,
+    rebuild: bool,
 ) -> int:
     """Copy the runs into the layer; returns how many rows stand there now, 0 if the transaction shall not count.
 
-    `packed`: the rows are a city pack's, which takes nothing back that somebody gave.
+    `packed`: the rows are a city pack's, which takes nothing back that somebody gave. `rebuild`: an empty layer may be
+    filled without its indexes.
     """
     layer, tally = intake.layer, intake.tally
     first = next(runs, None)
@@ -238,7 +257,7 @@ def _put(
         intake.finish()
         return 0
     runs = chain([first], runs)
-    if not dry_run and len(first.order) >= copying.WORTH_REBUILDING and copying.claim(connection, layer):
+    if rebuild and len(first.order) >= copying.WORTH_REBUILDING and copying.claim(connection, layer):
         filling = copying.Filling(connection, layer)
         filling.pour(runs, constant)
         bad = intake.finish()
@@ -293,9 +312,6 @@ def _open_dataset(connection: sa.Connection, intake: Intake, source: Source) -> 
 
 
 def _close_dataset(connection: sa.Connection, intake: Intake, dataset_id: int, stored: int) -> None:
-    """Write down how many rows came, and who brought them."""
+    """Write down how many rows came, and let the planner know of them."""
     connection.execute(sa.update(Dataset).where(Dataset.id == dataset_id).values(stored=stored))
     copying.analyze(connection, intake.layer)
-    if intake.viewer is not None:
-        detail = f"{stored} rows as data set {dataset_id}"
-        audit.record(connection, intake.viewer, "ingest", intake.layer.name, detail=detail)

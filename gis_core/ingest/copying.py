@@ -190,7 +190,10 @@ class Staging:
         return np.array(found.scalars().all(), np.int64)
 
     def publish(self, updated: Iterable[str], constant: dict[str, Any], cover: Cover | None) -> int:
-        """Insert the rows, or replace the `updated` columns of those that stand under the same keys; how many."""
+        """Insert the rows, or replace the `updated` columns of those that stand under the same keys; how many.
+
+        The staging table is gone then, so that a transaction may stage another layer.
+        """
         connection = self.connection
         target, key = _quoted(connection, self.layer.model.__table__), _name(connection, self.layer.key)
         if cover is not None:
@@ -218,6 +221,8 @@ class Staging:
                 f" SELECT t.id, c.cell, c.share FROM {_STAGED_COVER} c JOIN {_STAGED} a ON a.row = c.row"
                 f" JOIN {target} t ON t.{key} = a.{key}"
             )
+            connection.exec_driver_sql(f"DROP TABLE {_STAGED_COVER}")
+        connection.exec_driver_sql(f"DROP TABLE {_STAGED}")
         return stored
 
     def _stage_cover(self, cover: Cover) -> None:

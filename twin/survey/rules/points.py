@@ -73,6 +73,8 @@ def near(net: Network) -> Iterator[Found]:
 def outside(net: Network) -> Iterator[Found]:
     """Within the district's outline."""
     area = net.facts.area
+    if area is None:
+        return
     lon, lat = net.placed.lon, net.placed.lat
     good = ~np.isnan(lon)
     shapely.prepare(area)

@@ -1,0 +1,1 @@
+"""Surveys from the door to the rows that stand."""
