@@ -9,7 +9,7 @@ from typing import Annotated, Any, Final, Literal
 import shapely
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool, StrictFloat, StrictInt
 
 from gis_core.access import Viewer, require
 from gis_core.errors import Unprocessable
@@ -17,7 +17,7 @@ from twin.pipes import dig as digging
 from twin.pipes import findings, permit
 from twin.pipes.paper import DARK, LIGHT, Drawing, as_svg
 from twin.pipes.permit import SEGMENTS, Desk
-from twin.pipes.reading import to_degrees
+from twin.pipes.reading import drawn, to_degrees
 from web_map.asking import Asker, TheCity
 from web_map.city import City
 
@@ -28,8 +28,8 @@ _SVG: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"image/svg+xml
 _DIG: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}, "application/pdf": {}}}}
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
-Lon = Annotated[float, Field(ge=-180, le=180, allow_inf_nan=False)]
-Lat = Annotated[float, Field(ge=-90, le=90, allow_inf_nan=False)]
+Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
+Lat = Annotated[float, Strict(), Field(ge=-90, le=90, allow_inf_nan=False)]
 Position = tuple[Lon, Lat]
 Ring = Annotated[list[Position], Field(min_length=4, max_length=2000)]
 Text = Annotated[str, Field(min_length=1, max_length=200, pattern=r"^[^\x00-\x1f\x7f]+$")]
@@ -59,27 +59,29 @@ class PlannedPipe(Body):
     """The pipe for which is dug: with it, the tables say how far it must stay from the others."""
 
     pipe_class: findings.PipeClass
-    diameter_mm: float = Field(ge=10, le=6000)
+    diameter_mm: StrictFloat = Field(ge=10, le=6000)
     pressure_class: Literal["low", "medium_b", "medium_a", "subhigh_b", "subhigh_a", "high"] | None = None
     laying: str | None = Field(None, max_length=20, description="kind of laying (CJJ 61-2017 C.0.2), letters or name")
-    voltage_kv: float | None = Field(None, ge=0, le=1200)
+    voltage_kv: StrictFloat | None = Field(None, ge=0, le=1200)
 
 
 class ClearanceWish(Body):
     """Where to look for pipes that lie too near each other."""
 
     area: Polygon | None = Field(None, description="default: all that you may see")
-    limit: int = Field(200, ge=0, le=5000, description="findings told one by one, the worst first")
-    beside_crossings: bool = Field(default=False, description="also what is short only because the same lines cross")
+    limit: StrictInt = Field(200, ge=0, le=5000, description="findings told one by one, the worst first")
+    beside_crossings: StrictBool = Field(
+        default=False, description="also what is short only because the same lines cross"
+    )
 
 
 class DigWish(Body):
     """What is to be dug: a line with a width, or a polygon."""
 
     geometry: Annotated[Line | Polygon, Field(discriminator="type")]
-    depth_m: float = Field(gt=0, le=50)
-    width_m: float = Field(1.0, gt=0, le=100, description="of a trench drawn as a line")
-    near_m: float = Field(3.0, ge=0, le=50, description="how far from it pipes are told")
+    depth_m: StrictFloat = Field(gt=0, le=50)
+    width_m: StrictFloat = Field(1.0, gt=0, le=100, description="of a trench drawn as a line")
+    near_m: StrictFloat = Field(3.0, ge=0, le=50, description="how far from it pipes are told")
     planned: PlannedPipe | None = None
     purpose: str = Field("", max_length=80, pattern=r"^[^\x00-\x1f\x7f]*$", description="written on the sheet")
 
@@ -157,7 +159,7 @@ def section(city: TheCity, viewer: Asker, wish: SectionWish) -> Response:
     """A cross-section along a line, as SVG: pipes at their depth, in their size and colour, and the ground."""
     require(viewer, _RIGHT, "draw sections")
     desk, place = _desk(city, viewer), shape_of(wish.line)
-    cut = permit.cut_along(desk, permit.line_in_metres(place, desk.metric_crs))
+    cut = permit.cut_along(desk, drawn(place, desk.metric_crs))
     _note(city, viewer, "section", f"{len(cut.cuts)} pipes, {_where(place)}")
     return _drawn(permit.draw_section(desk, cut, language=wish.language, theme=_theme(wish)))
 

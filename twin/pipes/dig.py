@@ -18,7 +18,7 @@ from gis_core.database import Database
 from gis_core.errors import Unprocessable
 from gis_core.spec import Layer
 from twin.pipes.clearance import Pipes, pipes_of
-from twin.pipes.reading import Seen, Unseen, near, to_metres, unseen
+from twin.pipes.reading import Seen, Unseen, drawn, near, unseen
 from twin.pipes.section import size_of
 
 LARGEST_M2: Final = 250_000.0
@@ -123,20 +123,19 @@ def dig_of(place: Any, depth_m: float, metric_crs: str, *, width_m: float = 1.0,
     Raises:
         Unprocessable: it is neither, crosses itself, or is larger than one sheet can show.
     """
-    if place.geom_type not in {"Polygon", "LineString"} or place.is_empty or not place.is_valid:
-        raise Unprocessable("draw one polygon that does not cross itself, or one line")
-    drawn = to_metres(place, metric_crs)
-    if not np.isfinite(shapely.get_coordinates(drawn)).all():
-        raise Unprocessable("this place is not in the city")
-    if drawn.geom_type == "LineString":
-        if not 0 < drawn.length <= LONGEST_M:
-            raise Unprocessable(
-                f"a trench is longer than 0 and up to {LONGEST_M:,.0f} m; this one is {drawn.length:,.0f} m"
-            )
-        return Dig(drawn.buffer(width_m / 2, cap_style="flat", join_style="mitre"), depth_m, drawn, planned)
-    if not 0 < drawn.area <= LARGEST_M2:
-        raise Unprocessable(f"a pit is up to {LARGEST_M2:,.0f} m2; this one is {drawn.area:,.0f} m2")
-    return Dig(drawn, depth_m, None, planned)
+    if place.geom_type not in {"Polygon", "LineString"}:
+        raise Unprocessable("draw one polygon or one line")
+    shape = drawn(place, metric_crs)
+    if shape.geom_type == "LineString":
+        if not 0 < shape.length <= LONGEST_M:
+            raise Unprocessable(f"a trench is up to {LONGEST_M:,.0f} m long; this one is {shape.length:,.0f} m")
+        outline = shape.buffer(width_m / 2, cap_style="flat", join_style="mitre")
+        if outline.is_empty:
+            raise Unprocessable("this line is too short for a trench")
+        return Dig(outline, depth_m, shape, planned)
+    if not 0 < shape.area <= LARGEST_M2:
+        raise Unprocessable(f"a pit is up to {LARGEST_M2:,.0f} m2; this one is {shape.area:,.0f} m2")
+    return Dig(shape, depth_m, None, planned)
 
 
 def examine(database: Database, layer: Layer, viewer: Viewer, dig: Dig, metric_crs: str, near_m: float) -> Examination:

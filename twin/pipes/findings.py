@@ -40,9 +40,10 @@ def check(
 
     Raises:
         Forbidden: the viewer may not see the layer.
+        Unprocessable: the area is none, or not in the city.
         TooLarge: more pipes than one answer can check.
     """
-    place = None if area is None else reading.to_metres(area, metric_crs)
+    place = None if area is None else reading.drawn(area, metric_crs)
     with database.reading(viewer, limit_s=_READ_S) as connection:
         seen = reading.near(connection, layer, viewer, place, metric_crs, columns=(*_ABOUT, *_USED), most=MOST_PIPES)
     if not len(seen):

@@ -5,7 +5,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any, Final, Literal
 
-from gis_core.errors import Unprocessable
 from twin.pipes import epanet, reading, swmm
 from twin.pipes.permit import POINTS, SEGMENTS, Desk
 
@@ -34,11 +33,9 @@ def export(desk: Desk, network: Literal["water", "drainage"], area: Any) -> Expo
     Raises:
         Forbidden: the viewer may not see pipes.
         TooLarge: there are more pipes than one model can be expected to hold.
-        Unprocessable: there is no such network there.
+        Unprocessable: the area is none, or there is no such network in it.
     """
-    place = reading.to_metres(area, desk.metric_crs)
-    if not place.is_valid or not place.area < float("inf"):
-        raise Unprocessable("this area is not in the city, or crosses itself")
+    place = reading.drawn(area, desk.metric_crs)
     with desk.database.reading(desk.viewer, limit_s=_READ_S) as connection:
         points, segments = (
             reading.near(

@@ -21,7 +21,7 @@ from gis_core.spec import Layer
 from twin.pipes import plan, profile, section, sheet
 from twin.pipes.dig import Examination, section_line
 from twin.pipes.paper import LIGHT, Drawing, Theme
-from twin.pipes.reading import Seen, named, near, to_metres
+from twin.pipes.reading import Seen, named, near
 from twin.pipes.section import Cut, Language
 
 SEGMENTS, POINTS, STREETS, BUILDINGS = "pipe_segments", "pipe_points", "roads", "buildings"
@@ -172,11 +172,3 @@ def _leaving(connection: sa.Connection, layer: Layer, viewer: Viewer, point: str
     query = sa.select(*told).where(sa.or_(rows.c.start_point == point, rows.c.end_point == point)).limit(50)
     found = [{k: getattr(v, "name", v) for k, v in row._mapping.items()} for row in connection.execute(query)]  # noqa: SLF001
     return pd.DataFrame(found, columns=[c.key for c in told])
-
-
-def line_in_metres(place: shapely.LineString, metric_crs: str) -> Any:
-    """A drawn line of EPSG:4326 in metres. Raises Unprocessable where it is not in the city's system."""
-    drawn = to_metres(place, metric_crs)
-    if not shapely.is_valid(drawn) or not drawn.length < float("inf"):
-        raise Unprocessable("this line is not in the city")
-    return drawn

@@ -17,7 +17,7 @@ import sqlalchemy as sa
 from gis_core import crs
 from gis_core.access import Viewer, visible
 from gis_core.database import Database
-from gis_core.errors import TooLarge
+from gis_core.errors import TooLarge, Unprocessable
 from gis_core.rows import bare
 from gis_core.spec import Layer
 
@@ -25,6 +25,7 @@ MOST: Final = 20_000
 """Pipes that one question may meet."""
 SQUARE_M: Final = 200.0
 """The side of the squares in which what somebody may not see is counted, so that no count tells a position."""
+_FOLDED_DEG: Final = 1e-5
 _NAMELESS: Final = frozenset({"shape", "cell", "dataset_id", "updated_at"})
 
 
@@ -51,6 +52,25 @@ class Unseen:
 def to_metres(geometry: shapely.Geometry, metric_crs: str) -> Any:
     """A geometry of EPSG:4326 in metres."""
     return crs.to_metric(np.array([geometry], dtype=object), metric_crs)[0]
+
+
+def drawn(place: Any, metric_crs: str) -> Any:
+    """What somebody drew in EPSG:4326, in metres.
+
+    Raises:
+        Unprocessable: it is empty, crosses itself, or lies where the city's system does not reach.
+    """
+    if place.is_empty or not place.is_valid:
+        raise Unprocessable("what is drawn is empty or crosses itself")
+    moved = to_metres(place, metric_crs)
+    # Far from the city a projection folds: whatever does not come back to its place is not there.
+    if np.isfinite(shapely.get_coordinates(moved)).all() and moved.is_valid:
+        x, y = shapely.get_coordinates(moved).T
+        lon, lat = crs.convert(x, y, crs.declare(metric_crs))
+        there = shapely.get_coordinates(place)
+        if np.abs(np.column_stack([lon, lat]) - there).max() < _FOLDED_DEG:
+            return moved
+    raise Unprocessable("what is drawn does not lie in the city")
 
 
 def to_degrees(geometry: shapely.Geometry, metric_crs: str) -> Any:
