@@ -74,40 +74,42 @@ def walk(ways: Ways, stop: Bits, begin: Ints, free: int, given: Ints, sheet: She
 
     `given` pipes count at once. A stop is not gone beyond, unless it is one of the first `free` of `begin`.
     """
-    count, head, taking = 0, 0, 0
+    # An index without a sign is not asked whether it counts from the end, which takes a third of the time.
+    one, taking = np.uint32(1), np.uint32(0)
+    count, head = taking, taking
     for p in given:
         if sheet.on_pipes[p] != stamp:
             sheet.on_pipes[p] = stamp
             sheet.pipes[taking] = p
-            taking += 1
-    begun = taking
+            taking += one
+    begun = taking > 0
     for x in begin:
         if sheet.on_points[x] != stamp:
             sheet.on_points[x] = stamp
             sheet.points[count] = x
-            count += 1
+            count += one
     while head < count:
-        x = sheet.points[head]
-        head += 1
-        if stop[x] and not (begin[:free] == x).any():
+        at = np.uint32(sheet.points[head])
+        head += one
+        if stop[at] and not (begin[:free] == at).any():
             continue
-        for k in range(ways.first[x], ways.first[x + 1]):
-            y, p = ways.leads[k, 0], ways.leads[k, 1]
+        for k in range(np.uint32(ways.first[at]), np.uint32(ways.first[at + one])):
+            y, p = np.uint32(ways.leads[k, 0]), ways.leads[k, 1]
             # A pipe of known direction comes once only; the stamp is for the others, and where some were given.
-            if p < 0 or begun > 0:
+            if p < 0 or begun:
                 p = max(p, ~p)
                 if sheet.on_pipes[p] != stamp:
                     sheet.on_pipes[p] = stamp
                     sheet.pipes[taking] = p
-                    taking += 1
+                    taking += one
             else:
                 sheet.pipes[taking] = p
-                taking += 1
+                taking += one
             if sheet.on_points[y] != stamp:
                 sheet.on_points[y] = stamp
                 sheet.points[count] = y
-                count += 1
-    return count, taking
+                count += one
+    return int(count), int(taking)
 
 
 @compiled
