@@ -4,6 +4,7 @@ import './style/tokens.css';
 import './style/frame.css';
 import './style/panels.css';
 import './style/controls.css';
+import './style/pipe_tools.css';
 import type {PickingInfo} from '@deck.gl/core';
 import {ApiError, call, statusWords, words} from './api';
 import {Basemap, readStyle} from './basemap';
@@ -17,6 +18,7 @@ import {report, settle} from './notices';
 import {detailsPanel} from './panel_details';
 import {hexagonsPanel} from './panel_hexagons';
 import {layersPanel} from './panel_layers';
+import {PipeBench} from './pipe_tools/bench';
 import {Retries} from './retries';
 import {dotFactor, HEXAGONS, Scene} from './scene';
 import {Selection} from './selection';
@@ -72,6 +74,7 @@ async function start(): Promise<void> {
     });
   };
   let panels: {hexagons: Panel; details: Panel} | null = null;
+  let pipes: PipeBench | null = null;
   const hexagons = new HexagonView(catalogue, () => {
     redraw();
     panels?.hexagons.redraw();
@@ -86,7 +89,9 @@ async function start(): Promise<void> {
   });
 
   const wall = new WallMap(el('map'), style, firstCamera(store.get(), catalogue, scene, factor()), {
-    onClick: (info, beneath) => selection.pick(info, beneath, hexagons.answer?.values ?? []),
+    onClick: (info, beneath) => {
+      if (!pipes?.sketch.active) selection.pick(info, beneath, hexagons.answer?.values ?? []);
+    },
     onHover: (info: PickingInfo) => showTip(el('tip'), app, info),
     onBasemapError: (source, tile, why) => {
       if (tile) basemap.miss(source, tile);
@@ -140,9 +145,9 @@ async function start(): Promise<void> {
   function view(): Parameters<HexagonView['update']>[1] {
     return {box: wall.box(), metresPerPixel: wall.metresPerPixel(), factor: factor()};
   }
-  function depths(): Depths | null {
-    const picked = selection.current?.kind === 'feature' ? selection.current.layer : null;
-    const props = store.get().underground && picked ? scene.json.layers.find((l) => l.id === picked && l['@@type'] === 'UndergroundLayer') : null;
+  /** How the lines of a layer hang while we look below the ground; null where they lie on the plan. */
+  function depths(layer: string | null): Depths | null {
+    const props = store.get().underground && layer ? scene.json.layers.find((l) => l.id === layer && l['@@type'] === 'UndergroundLayer') : null;
     if (!props) return null;
     return {startDepth: 'start_depth_m', endDepth: 'end_depth_m', exaggeration: 6, ...props, lifted: true} as unknown as Depths;
   }
@@ -161,7 +166,8 @@ async function start(): Promise<void> {
       onTileError: (layer, error) => tileTrouble(layer, () => whyOf(error)),
       onTileLoad: tileArrived,
     });
-    wall.draw([...layers, ...selection.layers(factor(), depths())]);
+    const picked = selection.current?.kind === 'feature' ? selection.current.layer : null;
+    wall.draw([...layers, ...(pipes?.layers(factor(), depths('pipe_segments')) ?? []), ...selection.layers(factor(), depths(picked))]);
   }
   function tellLink(link: Link): void {
     const stale = document.querySelector<HTMLElement>('[data-testid="stale"]');
@@ -174,8 +180,9 @@ async function start(): Promise<void> {
   window.chengtu.map = wall.map;
   topBar(el('top'), app, location.search.includes('link=used') ? 'used' : null);
   layersPanel(el('left'), app);
-  el('right').append(...['hexagons-panel', 'details-panel'].map((id) => Object.assign(document.createElement('section'), {id})));
-  panels = {hexagons: hexagonsPanel(el('hexagons-panel'), app), details: detailsPanel(el('details-panel'), app)};
+  el('right').append(...['hexagons-panel', 'pipes-panel', 'details-panel'].map((id) => Object.assign(document.createElement('section'), {id})));
+  const bench = (pipes = new PipeBench(el('pipes-panel'), app, redraw));
+  panels = {hexagons: hexagonsPanel(el('hexagons-panel'), app), details: detailsPanel(el('details-panel'), app, (layer, properties) => bench.toolsFor(layer, properties))};
   sidePanels(el('left'), el('right'), app);
   mapTools(el('tools'), el('depth'), app);
   statusBar(el('status'), app);
@@ -218,7 +225,7 @@ async function start(): Promise<void> {
   window.chengtu.idle = async () => {
     for (let calm = 0; calm < 3; ) {
       await new Promise((next) => setTimeout(next, 60));
-      calm = !scheduled && !hexagons.busy && wall.settled() ? calm + 1 : 0;
+      calm = !scheduled && !hexagons.busy && !bench.work.busy && wall.settled() ? calm + 1 : 0;
     }
   };
   await window.chengtu.idle();

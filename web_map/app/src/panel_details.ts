@@ -9,13 +9,16 @@ import {middle} from './places';
 import type {Picked, PickedCell} from './selection';
 import type {CatalogLayer} from './types';
 
-export function detailsPanel(root: HTMLElement, app: App): {redraw: () => void} {
-  const redraw = (): void => draw(root, app);
+/** What can be done with a feature, if anything: buttons below its name. */
+export type Tools = (layer: string, properties: Record<string, unknown>) => HTMLElement | null;
+
+export function detailsPanel(root: HTMLElement, app: App, tools: Tools): {redraw: () => void} {
+  const redraw = (): void => draw(root, app, tools);
   inEachLanguage(app, redraw);
   return {redraw};
 }
 
-function draw(root: HTMLElement, app: App): void {
+function draw(root: HTMLElement, app: App, tools: Tools): void {
   const {current} = app.selection;
   const close = h('button', {class: 'tool small', type: 'button', 'aria-label': say('details.close'), 'data-testid': 'details-close', onclick: () => app.selection.clear()}, icon('close'));
   root.setAttribute('aria-live', 'polite');
@@ -24,7 +27,7 @@ function draw(root: HTMLElement, app: App): void {
     h('header', {class: 'panel-head'}, icon('target'), h('h2', {}, say('details')), current && close),
     !current && h('p', {class: 'empty'}, say('details.none')),
     current?.kind === 'cell' && cellDetails(app, current),
-    current?.kind === 'feature' && featureDetails(app, current),
+    current?.kind === 'feature' && featureDetails(app, current, tools),
   );
 }
 
@@ -42,7 +45,7 @@ function cellDetails(app: App, {cell, value}: PickedCell): HTMLElement {
   );
 }
 
-function featureDetails(app: App, picked: Picked): HTMLElement | null {
+function featureDetails(app: App, picked: Picked, tools: Tools): HTMLElement | null {
   const layer = app.catalogue.layer(picked.layer);
   if (!layer) return null;
   const properties = picked.item?.properties ?? {};
@@ -59,6 +62,7 @@ function featureDetails(app: App, picked: Picked): HTMLElement | null {
     ),
     picked.loading && h('p', {class: 'empty'}, say('details.loading')),
     picked.error && h('p', {class: 'trouble', role: 'alert'}, icon('alert'), say('error.details', {why: picked.error()})),
+    picked.item && tools(layer.name, properties),
     picked.item && facts(app, layer, properties),
   );
 }

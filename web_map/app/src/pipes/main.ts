@@ -100,6 +100,7 @@ async function start(): Promise<void> {
   dock(el('dock'), page);
   statusLine(el('status'), store);
   store.on(['scale'], redraw);
+  wall.map.on('zoomend', redraw);
   wall.map.on('moveend', () => store.set({camera: wall.camera()}));
   new ResizeObserver(() => wall.map.resize()).observe(el('map'));
   keepInUrl(store, (state) => {

@@ -4,6 +4,7 @@ import {GeoJsonLayer, ScatterplotLayer} from '@deck.gl/layers';
 import type {Layer, PickingInfo} from '@deck.gl/core';
 import {words} from '../api';
 import {report, settle} from '../notices';
+import {dotFactor} from '../scene';
 import {CHANGE, rgb, SEVERITY, type Rgb} from './colours';
 import {geojson, type Change, type Features, type Problem, type Severity, type Survey, type Table} from './surveys';
 import {tell} from './words';
@@ -104,8 +105,7 @@ export class SurveyMap {
     return [
       new GeoJsonLayer({
         id: 'survey', data: data as never, opacity, stroked: true, filled: true,
-        getLineColor: ((feature: Feature) => (/Point/.test(feature.geometry?.type ?? '') ? [7, 12, 21] : colour(feature))) as never,
-        getFillColor: colour as never,
+        getLineColor: colour as never, getFillColor: colour as never,
         getLineWidth: 2.2 * this.factor(), lineWidthUnits: 'pixels',
         getPointRadius: 0.9, pointRadiusUnits: 'meters', pointRadiusMinPixels: 1.1 * this.factor(), pointRadiusMaxPixels: 5 * this.factor(),
         lineCapRounded: true, pickable: false, parameters: ON_TOP,
@@ -130,7 +130,7 @@ export class SurveyMap {
   private dots(data: Features): Layer[] {
     const {rule, severity} = this.desk.filter;
     const wanted = data.features.filter(({geometry, properties}) => geometry && (!rule || (properties.rule === rule && properties.severity === severity)));
-    const size = this.factor();
+    const size = this.factor() * dotFactor(this.wall.map.getZoom() - Math.log2(this.factor()));
     // An error is a full dot, a warning an empty ring.
     const of = (kind: Severity): Layer =>
       new ScatterplotLayer<Feature>({

@@ -97,7 +97,7 @@ export const remove = (id: string): Promise<null> => call<null>(at(id), {method:
 export const remap = (id: string, mapping: Record<Table, Record<string, string | null>>, save: boolean): Promise<unknown> => call(at(id, '/mapping'), {method: 'PUT', body: {...mapping, save}});
 export const publish = (id: string, acceptWarnings: boolean): Promise<{version: number; stored: unknown; difference: Difference}> => call(at(id, '/publish'), {method: 'POST', body: {accept_warnings: acceptWarnings}});
 export const versions = async (owner: string | null): Promise<Version[]> => (await call<{versions: Version[]}>(`/api/surveys/versions${owner ? `?owner=${encodeURIComponent(owner)}` : ''}`)).versions;
-export const restore = (number: number): Promise<{version: number}> => call(`/api/surveys/versions/${number}/restore`, {method: 'POST'});
+export const restore = (number: number, owner: string): Promise<{version: number}> => call(`/api/surveys/versions/${number}/restore?owner=${encodeURIComponent(owner)}`, {method: 'POST'});
 export const geojson = (id: string, what: 'problems' | 'features' | 'difference', signal: AbortSignal): Promise<Features> => call<Features>(at(id, `/${what}.geojson${what === 'features' ? '?limit=100000' : ''}`), {signal});
 export const remarks = (id: string): string => at(id, '/remarks.xlsx');
 

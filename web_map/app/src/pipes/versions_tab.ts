@@ -27,7 +27,7 @@ export function versionsTab(root: HTMLElement, page: Page): void {
   const bring = async (version: Version): Promise<void> => {
     if (!(await ask({title: tell('versions.restore'), text: tell('versions.sure', {n: version.number}), go: tell('versions.restore'), testId: 'ask-restore'}))) return;
     try {
-      done = (await restore(version.number)).version;
+      done = (await restore(version.number, version.owner)).version;
       await read();
       if (desk.open) await desk.show(desk.open.id);
     } catch (error) {
