@@ -6,18 +6,20 @@ import math
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final, Literal
 
+import numpy as np
 import shapely
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict, Field, Strict, StrictBool, StrictFloat, StrictInt
 
+from gis_core import crs
 from gis_core.access import Viewer, require
 from gis_core.errors import Unprocessable
 from twin.pipes import dig as digging
 from twin.pipes import findings, permit
 from twin.pipes.paper import DARK, LIGHT, Drawing, as_svg
 from twin.pipes.permit import SEGMENTS, Desk
-from twin.pipes.reading import drawn, to_degrees
+from twin.pipes.reading import drawn, ground_of, to_degrees
 from web_map.asking import Asker, TheCity
 from web_map.city import City
 
@@ -26,6 +28,7 @@ router = APIRouter(tags=["pipes"])
 _RIGHT: Final = "pipes.view"
 _SVG: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"image/svg+xml": {}}}}
 _DIG: Final[dict[int | str, dict[str, Any]]] = {200: {"content": {"application/json": {}, "application/pdf": {}}}}
+_STEP_M: Final = 50.0
 _NO_STORE: Final = {"Cache-Control": "no-store"}
 
 Lon = Annotated[float, Strict(), Field(ge=-180, le=180, allow_inf_nan=False)]
@@ -124,6 +127,8 @@ def clearance(city: TheCity, viewer: Asker, wish: ClearanceWish) -> JSONResponse
         limit=wish.limit,
         all_of=wish.beside_crossings,
     )
+    places = np.array([shapely.Point(one["at"]) for one in found["conflicts"]], dtype=object)
+    _take(city, viewer, crs.to_metric(places, _metric(city)), "a clearance check")
     _note(city, viewer, "clearance", f"{found['pipes']} pipes, {found['findings']} findings, {_where(place)}")
     return JSONResponse(found, headers=_NO_STORE)
 
@@ -145,6 +150,7 @@ def dig(
     planned = None if wish.planned is None else digging.Planned(**wish.planned.model_dump(mode="json"))
     asked = digging.dig_of(place, wish.depth_m, metric, width_m=wish.width_m, planned=planned)
     found = digging.examine(city.database, city.layers[SEGMENTS], viewer, asked, metric, wish.near_m)
+    _take(city, viewer, found.seen.shapes, "a dig check")
     told = f"{len(found.neighbours)} pipes told, {found.unseen.count} not, {wish.depth_m:g} m deep, {_where(place)}"
     _note(city, viewer, "dig", f"{form}: {told}")
     if form == "json":
@@ -160,6 +166,8 @@ def section(city: TheCity, viewer: Asker, wish: SectionWish) -> Response:
     require(viewer, _RIGHT, "draw sections")
     desk, place = _desk(city, viewer), shape_of(wish.line)
     cut = permit.cut_along(desk, drawn(place, desk.metric_crs))
+    if cut.cuts:
+        _take(city, viewer, shapely.segmentize([cut.line], _STEP_M), "a section")
     _note(city, viewer, "section", f"{len(cut.cuts)} pipes, {_where(place)}")
     return _drawn(permit.draw_section(desk, cut, language=wish.language, theme=_theme(wish)))
 
@@ -171,7 +179,8 @@ def profile(city: TheCity, viewer: Asker, wish: ProfileWish) -> Response:
     if (wish.segments is None) == (wish.start_point is None):
         raise Unprocessable("name either `segments` in their order or one `start_point`")
     desk = _desk(city, viewer)
-    found = permit.reaches(desk, wish.segments, wish.start_point)
+    found, lines = permit.reaches(desk, wish.segments, wish.start_point)
+    _take(city, viewer, lines, "a long profile")
     _note(city, viewer, "profile", f"{len(found)} pipes from {found[0].code}")
     return _drawn(permit.draw_profile(desk, found, language=wish.language, theme=_theme(wish)))
 
@@ -248,6 +257,11 @@ def _drawn(drawing: Drawing) -> Response:
 
 def _where(place: Any) -> str:
     return "everywhere" if place is None else "box " + ",".join(f"{v:.5f}" for v in place.bounds)
+
+
+def _take(city: City, viewer: Viewer, shapes: Any, what: str) -> None:
+    """Count the ground of what is told (geometries in metres) as taken. Raises OverAllowance."""
+    city.allowance.take(viewer, ground_of(shapes, _metric(city)), what)
 
 
 def _note(city: City, viewer: Viewer, action: str, detail: str) -> None:

@@ -53,8 +53,9 @@ def _model(city: City, viewer: Viewer, network: Literal["water", "drainage"], ar
     require(viewer, "export", "export pipe networks")
     desk = Desk(city.database, city.layers, viewer, str(city.facts["metric_crs"]))
     made = models.export(desk, network, area)
+    sum_km2 = city.allowance.take(viewer, made.cells, f"a model of {made.pipes} pipes")
     where = ",".join(f"{value:.5f}" for value in area.bounds)
-    detail = f"{network}: {made.pipes} pipes, box {where}"
+    detail = f"{network}: {made.pipes} pipes, box {where}; {sum_km2:.2f} km2 taken within 24 hours"
     city.trail.record(viewer, "export", "/api/pipes/inp", allowed=True, detail=detail)
     name = f"{network}{'_simulated' if made.simulated else ''}.inp"
     headers = {

@@ -289,3 +289,25 @@ def test_networks_leave_as_models_for_those_who_may_export(client: TestClient) -
     city = client.app.state.city  # type: ignore[attr-defined]
     assert city.trail.flush()
     assert any(e.action == "export" and e.allowed and "5 pipes" in e.detail for _, e in audit.read(city.database))
+
+
+def test_what_is_told_counts_as_ground_taken(client: TestClient) -> None:
+    """Beyond what one person may take within a day, no door tells more."""
+    sent = as_role(client, "operator")
+    city = client.app.state.city  # type: ignore[attr-defined]
+    usual, city.allowance.limit_km2 = city.allowance.limit_km2, 0.05
+    try:
+        for door, body in (
+            ("dig", {"geometry": line(*TRENCH), "depth_m": 1.25}),
+            ("section", {"line": line((-10, 0), (10, 0))}),
+            ("profile", {"start_point": "W1"}),
+            ("clearance", {}),
+            ("inp", {"network": "drainage", "area": shapely.geometry.mapping(degrees(shapely.box(-9, 250, 300, 350)))}),
+        ):  # fmt: skip
+            answer = client.post(f"/api/pipes/{door}", json=body, headers=sent)
+            assert answer.status_code == 403, (door, answer.text)
+            assert answer.json()["type"] == "/problems/over-allowance"
+        empty = client.post("/api/pipes/section", json={"line": line((500, 500), (520, 500))}, headers=sent)
+        assert empty.status_code == 200
+    finally:
+        city.allowance.limit_km2 = usual

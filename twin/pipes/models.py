@@ -20,11 +20,12 @@ _POINT: Final = ("code", "pipe_class", "kind", "ground_m", "depth_m", "valve_ope
 
 @dataclass(frozen=True)
 class Exported:
-    """An input file, how many pipes were looked at for it, and how many of them are made up."""
+    """An input file, how many pipes were looked at for it, how many of them are made up, and the ground they lie in."""
 
     text: str
     pipes: int
     simulated: int
+    cells: set[int]
 
 
 def export(desk: Desk, network: Literal["water", "drainage"], area: Any) -> Exported:
@@ -50,4 +51,4 @@ def export(desk: Desk, network: Literal["water", "drainage"], area: Any) -> Expo
         text = epanet.as_inp(model)
     else:
         text = swmm.as_inp(points, segments, note="Contains simulated data." if made_up else "")
-    return Exported(text, len(segments), made_up)
+    return Exported(text, len(segments), made_up, reading.ground_of(segments.shapes, desk.metric_crs))

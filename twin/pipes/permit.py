@@ -96,8 +96,8 @@ def draw_section(desk: Desk, found: Section, *, language: Language = "zh", theme
     )
 
 
-def reaches(desk: Desk, codes: Sequence[str] | None, start: str | None) -> list[profile.Reach]:
-    """The pipes of a long profile: those with these codes in order, or the way down from a point.
+def reaches(desk: Desk, codes: Sequence[str] | None, start: str | None) -> tuple[list[profile.Reach], Any]:
+    """The pipes of a long profile, and their lines: those with these codes in order, or the way down from a point.
 
     Raises:
         Forbidden: the viewer may not see pipes.
@@ -112,7 +112,7 @@ def reaches(desk: Desk, codes: Sequence[str] | None, start: str | None) -> list[
             if not codes:
                 raise Unprocessable(f"no pipe that you may see leaves the point {start!r}")
         seen = named(connection, layer, viewer, "code", codes, desk.metric_crs)
-    return profile.path_of(seen.frame.assign(metres=shapely.length(seen.shapes)), codes)
+    return profile.path_of(seen.frame.assign(metres=shapely.length(seen.shapes)), codes), seen.shapes
 
 
 def draw_profile(

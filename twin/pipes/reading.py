@@ -16,8 +16,10 @@ import sqlalchemy as sa
 
 from gis_core import crs
 from gis_core.access import Viewer, visible
+from gis_core.allowance import RESOLUTION
 from gis_core.database import Database
 from gis_core.errors import TooLarge, Unprocessable
+from gis_core.hexgrid import cells_of
 from gis_core.rows import bare
 from gis_core.spec import Layer
 
@@ -71,6 +73,13 @@ def drawn(place: Any, metric_crs: str) -> Any:
         if np.abs(np.column_stack([lon, lat]) - there).max() < _FOLDED_DEG:
             return moved
     raise Unprocessable("what is drawn does not lie in the city")
+
+
+def ground_of(shapes: Any, metric_crs: str) -> set[int]:
+    """The cells of `gis_core.allowance` in which the vertices of geometries (metres) lie."""
+    x, y = shapely.get_coordinates(shapes).T
+    lon, lat = crs.convert(x, y, crs.declare(metric_crs))
+    return set(cells_of(lon, lat, RESOLUTION).tolist())
 
 
 def to_degrees(geometry: shapely.Geometry, metric_crs: str) -> Any:
