@@ -122,6 +122,7 @@ class Networks:
         self._coming: dict[Key, Future[Network]] = {}
         self._lock = threading.Lock()
         self._builder: ThreadPoolExecutor | None = None
+        self._is_warm = False
 
     def of(self, pipe_class: str, owner: str | None = None) -> Network:
         """The network as it is known here; if it has changed, a newer one is on its way. Those of no pipes are empty.
@@ -183,6 +184,9 @@ class Networks:
     def _build(self, key: Key) -> Network:
         began = time.perf_counter()
         try:
+            if not self._is_warm:
+                warm_up()
+                self._is_warm = True
             network = build(key, *read(self._database, self._layers, key))
         except BaseException:
             with self._lock:
@@ -205,6 +209,21 @@ def build(key: Key, graph: Graph, versions: tuple[int, int]) -> Network:
     from twin.pipes.traces import Traces  # noqa: PLC0415
 
     return Network(key, versions, graph, Traces(graph, gravity=key.pipe_class in GRAVITY), Isolator(graph))
+
+
+def warm_up() -> None:
+    """Ask a tiny network everything, so that all of it is compiled, or read from disk, before somebody waits for it."""
+    from twin.pipes.isolation import Burst  # noqa: PLC0415  numba takes long to load
+    from twin.pipes.traces import Start  # noqa: PLC0415
+
+    known = [bits.SOURCE, bits.VALVE, 0, bits.VALVE | bits.CLOSED, 0]
+    tiny = build(
+        Key("water"), bits.build(range(4), range(4), range(1, 5), [1.0] * 4, point_ids=range(5), bits=known), (0, 0)
+    )
+    tiny.traces.loops(Start((0,)))
+    tiny.traces.shortest(Start((0,)), Start((2,)))
+    tiny.isolator.compare(Burst(pipes=(0,)), Burst(pipes=(2,)))
+    _ = tiny.branches
 
 
 def read(database: Database, layers: Mapping[str, Layer], key: Key) -> tuple[Graph, tuple[int, int]]:

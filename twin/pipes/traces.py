@@ -19,7 +19,6 @@ from twin.pipes.graph import (
     BACKWARD,
     CLOSED,
     FORWARD,
-    SOURCE,
     UNKNOWN,
     VALVE,
     Bits,
@@ -27,7 +26,6 @@ from twin.pipes.graph import (
     Graph,
     Ints,
     Signs,
-    build,
 )
 from twin.pipes.walks import Sheet, find_loops, headings, nearest, select, walk
 
@@ -212,14 +210,6 @@ def stops(graph: Graph, barrier: Barrier) -> Bits:
     mask = masks[barrier]
     held: Bits = ((graph.bits & mask == mask) & (mask > 0)).astype(np.uint8)
     return held
-
-
-def warm_up() -> None:
-    """Have every trace compiled, or read from disk, before somebody waits for it."""
-    graph = build([1, 2], [1, 2], [2, 3], [1.0, 1.0], point_ids=[1], bits=[SOURCE])
-    traces, start = Traces(graph, gravity=False), Start((0,))
-    traces.loops(start)
-    traces.shortest(start, Start((2,)))
 
 
 def _none() -> Ints:

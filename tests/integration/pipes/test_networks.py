@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import asyncio
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator
 
@@ -11,6 +13,7 @@ import pytest
 
 from gis_core.database import Database
 from gis_core.spec import Layer
+from tests.conftest import ROOT
 from tests.integration.pipes.street import OURS, PIPES, POINTS, THEIRS, fill, pipes, points, store
 from twin.feed import Feed
 from twin.pipes.graph import BACKWARD, CLOSED, METER, SOURCE, UNKNOWN, VALVE
@@ -126,6 +129,12 @@ def test_the_feed_alone_brings_a_new_network(
 
     asyncio.run(asyncio.wait_for(wait(), PATIENCE_S))
     assert networks._resident[Key("water")].graph.pipes == len(PIPES) - 1
+
+
+def test_a_service_starts_without_the_compiler() -> None:
+    told = "import sys, web_map.service; print('numba' in sys.modules)"
+    ran = subprocess.run([sys.executable, "-c", told], capture_output=True, text=True, check=True, cwd=ROOT)
+    assert ran.stdout.strip() == "False"
 
 
 def test_many_threads_get_the_same_answers(networks: Networks) -> None:
