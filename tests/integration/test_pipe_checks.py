@@ -311,3 +311,24 @@ def test_what_is_told_counts_as_ground_taken(client: TestClient) -> None:
         assert empty.status_code == 200
     finally:
         city.allowance.limit_km2 = usual
+
+
+def test_pressure_after_closing_and_bursts_by_sensors(client: TestClient) -> None:
+    area = shapely.geometry.mapping(degrees(shapely.box(-10, -40, 10, 40)))
+    told = ask(client, "pressure", {"area": area, "closed": ["water works/water"]}).json()
+    assert (told["pipes"], told["points"], told["cut_off"]) == (1, 3, 1)
+    assert told["worst"][0]["code"] == "water2"
+    assert told["worst"][0]["after_m"] == 0
+    assert told["simulated"]
+    assert any("no known source" in note for note in told["notes"])
+    assert ask(client, "pressure", {"area": area, "closed": []}).json()["worst"] == []
+    assert ask(client, "pressure", {"area": area, "closed": ["gas board/gas"]}).status_code == 422
+    sensors = [{"point": "water1", "fall_m": 0.1}, {"point": "water2", "fall_m": 5.0}]
+    found = ask(client, "bursts", {"area": area, "sensors": sensors}).json()
+    assert found["likely"][0]["code"] == "water2"
+    assert found["likely"][0]["score"] > 0.9
+    nobody = [{"point": "nowhere", "fall_m": 1.0}, {"point": "water1", "fall_m": 1.0}]
+    assert ask(client, "bursts", {"area": area, "sensors": nobody}).status_code == 422
+    for door, body in (("pressure", {"area": area, "closed": []}), ("bursts", {"area": area, "sensors": sensors})):
+        assert client.post(f"/api/pipes/{door}", json=body).status_code == 403
+        assert ask(client, door, body, "utility", "gas board").status_code == 422
