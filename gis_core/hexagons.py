@@ -168,8 +168,8 @@ def _rounded_up(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
     return rounded
 
 
-_TINY: Final = 1e-9
-"""So that what was rounded once stays as it is."""
+_TINY: Final = 1e-5
+"""So that what was rounded once stays as it is; shares are kept to seven digits."""
 
 
 def is_live(layer: Layer, measure: Measure) -> bool:
