@@ -16,6 +16,8 @@ from gis_core.errors import Forbidden
 from twin.pipes import answers
 from twin.pipes.answers import Page, Question
 from twin.pipes.disclosure import Disclosure, Kind, Thing, class_of
+from twin.pipes.networks import SEGMENTS
+from web_map import sight
 from web_map.asking import Asker, TheCity
 from web_map.city import City
 
@@ -113,7 +115,8 @@ def trace(
     """Follow a network from points or pipes; what you may not open is told as counts.
 
     `upstream` is towards the source under pressure, and away from the outfall in sewers. Features come in pages:
-    `next` is the `after` of the next page, null on the last, and `network.generation` goes with it.
+    `next` is the `after` of the next page, null on the last, and `network.generation` goes with it. What is drawn
+    counts as ground that you take at full detail within the day.
     """
     require(viewer, _RIGHT, "trace pipe networks")
     with _gate(city, viewer) as gate:
@@ -122,7 +125,7 @@ def trace(
     network = city.networks.of(class_of([*start, *target]), _owner(viewer, wish.view))
     with _gate(city, viewer) as gate:
         told = answers.trace(network, gate, Question(wish.question), start, target, wish.barrier, wish.page())
-    return _answer(told)
+    return _answer(city, viewer, gate, told)
 
 
 @router.post("/api/pipes/isolation", response_class=Response, responses=_JSON)
@@ -140,8 +143,9 @@ def isolation(city: TheCity, viewer: Asker, wish: IsolationWish) -> Response:
         told = answers.isolation(network, gate, burst, other, failed, wish.alternatives, wish.page())
     where = ", ".join(f"{thing.layer}/{thing.code}" for thing in (*burst, *other))
     detail = f"{network.key.pipe_class} {network.generation}: {told['closing']} valves to close for {where}"
+    answer = _answer(city, viewer, gate, told)
     city.trail.record(viewer, "isolation", "/api/pipes/isolation", allowed=True, detail=detail)
-    return _answer(told)
+    return answer
 
 
 @router.post("/api/pipes/alarms", response_class=Response, responses=_JSON)
@@ -153,7 +157,8 @@ def alarms(city: TheCity, viewer: Asker, heard: AlarmsHeard) -> Response:
     network = city.networks.of(class_of(things), _owner(viewer, heard.view))
     told = list(zip(things, (alarm.at for alarm in heard.alarms), strict=True))
     with _gate(city, viewer) as gate:
-        return _answer(answers.alarms(network, gate, told, heard.window_s, heard.reach_m))
+        events = answers.alarms(network, gate, told, heard.window_s, heard.reach_m)
+    return _answer(city, viewer, gate, events)
 
 
 @router.get("/api/pipes/criticality", response_class=Response, responses=_JSON)
@@ -174,7 +179,7 @@ def criticality(
     network = city.networks.of(str(pipe_class), _owner(viewer, view))
     with _gate(city, viewer) as gate:
         told = answers.criticality(network, gate, by, Page(limit, after, generation))
-    return _answer(told)
+    return _answer(city, viewer, gate, told)
 
 
 @contextmanager
@@ -196,5 +201,8 @@ def _owner(viewer: Viewer, view: str) -> str | None:
     return viewer.owner
 
 
-def _answer(told: dict[str, Any]) -> Response:
+def _answer(city: City, viewer: Viewer, gate: Disclosure, told: dict[str, Any]) -> Response:
+    """The answer as JSON, once the ground of what it draws is counted. Raises OverAllowance."""
+    city.allowance.take(viewer, gate.cells, f"a page of {len(told.get('features', ()))} parts of a pipe network")
+    sight.note(city, viewer, city.layers[SEGMENTS])
     return Response(orjson.dumps(told), media_type="application/json", headers={"Cache-Control": "private, no-store"})

@@ -16,7 +16,9 @@ import orjson
 import sqlalchemy as sa
 
 from gis_core.access import Viewer, hidden, visible
+from gis_core.allowance import RESOLUTION
 from gis_core.errors import NotFound, Unprocessable
+from gis_core.hexgrid import parent
 from gis_core.model import Codes
 from gis_core.rows import bare, spatial
 from gis_core.spec import Layer
@@ -69,10 +71,11 @@ class Disclosure:
     """The gate for one viewer within one reading transaction."""
 
     def __init__(self, connection: sa.Connection, layers: Mapping[str, Layer], viewer: Viewer) -> None:
-        """Ask nothing yet."""
+        """Ask nothing yet. `cells` grows by the ground of what is drawn (H3 cells of the day's allowance)."""
         self._connection = connection
         self._layers = layers
         self._viewer = viewer
+        self.cells: set[int] = set()
         unseen = hidden(layers[POINTS], viewer)
         self.sees_customers = "customers" not in unseen
         self.sees_valves = not unseen & {"valve_open", "operable", "accessible"}
@@ -144,12 +147,15 @@ class Disclosure:
             return []
         known = self._layers[layer]
         names = [a.key for a in known.tile_fields or ()]
-        rows = visible(known, self._viewer, ("id", "geom", *names))
+        rows = visible(known, self._viewer, ("id", "geom", "cell", *names))
         shape = spatial("ST_AsGeoJSON", bare(rows.c.geom), _DIGITS, 0, type_=sa.Text)
-        query = sa.select(rows.c.id, shape.label("shape"), *(rows.c[name] for name in names))
+        query = sa.select(rows.c.id, rows.c.cell, shape.label("shape"), *(rows.c[name] for name in names))
         found = {
             row.id: row for row in self._connection.execute(query.where(rows.c.id.in_(sa.select(_listed(list(ids))))))
         }
+        self.cells.update(
+            np.unique(parent(np.array([row.cell for row in found.values()], np.int64), RESOLUTION)).tolist()
+        )
         return [
             {
                 "type": "Feature",

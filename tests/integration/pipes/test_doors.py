@@ -9,14 +9,30 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import shapely
 from fastapi.testclient import TestClient
 
+from gis_core.access import Role, Viewer
 from gis_core.cluster import Cluster
 from gis_core.database import Database
+from gis_core.incidents import close_incident, open_incident
 from gis_core.settings import Settings
 from gis_core.spec import Layer
 from gis_core.tokens import Door
-from tests.integration.pipes.street import OF_THE_OTHER, OURS, PIPES, POINTS, THEIRS, fill, pipes, points, store
+from tests.integration.pipes.street import (
+    OF_THE_OTHER,
+    OURS,
+    PIPES,
+    POINTS,
+    SOUTH,
+    STEP,
+    THEIRS,
+    WEST,
+    fill,
+    pipes,
+    points,
+    store,
+)
 from tests.integration.serving.conftest import FACTS
 from web_map.service import create_app
 
@@ -211,6 +227,28 @@ def test_alarms_on_one_branch_are_one_event(ask: Ask) -> None:
     assert (theirs["point"], theirs["pipes"]) == ("M2", ["g"])
     ask("/api/pipes/alarms", body, "utility", THEIRS, status=404)
     ask("/api/pipes/alarms", {"alarms": [{"code": "M1", "at": "2026-11-22T08:00:00"}]}, status=422)
+
+
+def test_an_emergency_team_gets_names_within_an_open_incident_and_counts_beyond(city: Database, ask: Ask) -> None:
+    ask("/api/pipes/isolation", {"burst": at("d")}, "emergency", status=404)
+    east = shapely.box(WEST + 2.5 * STEP, SOUTH - STEP, WEST + 6 * STEP, SOUTH + 3 * STEP)
+    incident = open_incident(city, Viewer(Role.operator), "burst", east, 1)
+    told = ask("/api/pipes/isolation", {"burst": at("d")}, "emergency")
+    close_incident(city, Viewer(Role.operator), incident.id)
+    # V1 lies outside: it has to be closed, and is not named.
+    assert (told["closing"], told["hidden_closing"], told["valves"]["hidden"]) == (1, 1, 1)
+    assert {f["properties"]["code"] for f in told["valves"]["features"]} == {"V2", "V3"}
+    assert told["cut_off"]["customers"] == 150
+    ask("/api/pipes/isolation", {"burst": at("d")}, "emergency", status=404)
+
+
+def test_what_is_drawn_counts_as_ground_taken(city: Database) -> None:
+    body = {"question": "connected", "start": at("a")}
+    with TestClient(create_app(Settings(home=Path("unused"), detail_limit_km2=0.05), city, FACTS)) as narrow:
+        headers = {"Authorization": f"Bearer {Door(city).make('planner')}"}
+        refused = narrow.post("/api/pipes/trace", json=body, headers=headers)
+        assert (refused.status_code, refused.json()["limit_km2"]) == (403, 0.05)
+        assert narrow.post("/api/pipes/trace", json={**body, "limit": 0}, headers=headers).status_code == 200
 
 
 def test_isolation_is_written_into_the_trail(ask: Ask) -> None:
