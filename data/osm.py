@@ -17,6 +17,7 @@ from gis_core.errors import BadInput
 
 NODE_KEYS: Final = ("highway", "amenity", "railway", "man_made", "public_transport", "building")
 AREA_KEYS: Final = ("building", "leisure", "landuse", "natural", "waterway", "amenity")
+RESTRICTION_KEYS: Final = ("restriction", "restriction:motorcar", "restriction:hgv")
 _UNKNOWN_BOX: Final = 1e-9
 
 
@@ -42,6 +43,18 @@ class Thing:
     tags: Mapping[str, str]
 
 
+@dataclass(frozen=True)
+class Restriction:
+    """A turn that one node and two highways tell of: `kind` such as no_left_turn or only_straight_on."""
+
+    id: int
+    kind: str
+    from_way: int
+    via: int
+    to_way: int
+    tags: Mapping[str, str]
+
+
 @dataclass
 class Extract:
     """What was read: highways, where their nodes lie (lon, lat), tagged points and tagged areas."""
@@ -52,6 +65,7 @@ class Extract:
     node_tags: dict[int, Mapping[str, str]] = field(default_factory=dict)
     points: list[Thing] = field(default_factory=list)
     areas: list[Thing] = field(default_factory=list)
+    restrictions: list[Restriction] = field(default_factory=list)
 
     def tagged(self, key: str, *values: str) -> Iterator[Thing]:
         """Points, then areas, whose tag is one of the values (none given: any value)."""
@@ -92,6 +106,47 @@ def read_extract(path: Path, within: Bounds | None = None) -> Extract:
     used = {ref for way in found.ways for ref in way.refs}
     found.node_tags = {ref: tags for ref, tags in found.node_tags.items() if ref in used}
     return found
+
+
+def read_roads(path: Path) -> Extract:
+    """What of an extract tells where one may travel: highways, their tagged nodes and restrictions of turns.
+
+    Restrictions over a way instead of a node, and those whose members the extract lacks, are left out.
+    Raises ExtractUnreadable.
+    """
+    found = Extract(bounds_of(path))
+    walk = osmium.FileProcessor(str(path)).with_locations()
+    try:
+        found_here: Iterator[Any] = iter(
+            walk.with_filter(osmium.filter.KeyFilter("highway", "barrier", *RESTRICTION_KEYS))
+        )
+        for each in found_here:
+            if each.is_node():
+                found.node_tags[each.id] = dict(each.tags)
+            elif each.is_way():
+                _take(each, found, None, None)
+            else:
+                _take_restriction(each, found)
+    except (RuntimeError, OSError) as error:
+        raise ExtractUnreadable(f"{path} cannot be read to its end: {error}.") from error
+    used = {ref for way in found.ways for ref in way.refs}
+    found.node_tags = {ref: tags for ref, tags in found.node_tags.items() if ref in used}
+    return found
+
+
+def _take_restriction(relation: Any, found: Extract) -> None:
+    """Keep a relation that is a restriction at one node."""
+    tags = dict(relation.tags)
+    by_role: dict[str, list[tuple[str, int]]] = {}
+    for member in relation.members:
+        by_role.setdefault(member.role, []).append((member.type, member.ref))
+    begin, via, end = (by_role.get(role, []) for role in ("from", "via", "to"))
+    kind = next((tags[key] for key in RESTRICTION_KEYS if key in tags), None)
+    if kind is None or len(via) != 1 or via[0][0] != "n":
+        return
+    for from_way in begin:
+        for to_way in end:
+            found.restrictions.append(Restriction(relation.id, kind, from_way[1], via[0][1], to_way[1], tags))
 
 
 def _take(each: Any, found: Extract, shapes: Any, within: Bounds | None) -> None:

@@ -113,8 +113,11 @@ def build_graph(extract: Extract) -> nx.MultiDiGraph:
     return graph
 
 
-def simplify(graph: nx.MultiDiGraph) -> nx.MultiDiGraph:
-    """Only junctions, ends and signals stay nodes; edges get speeds (km/h). No request is made."""
+def simplify(graph: nx.MultiDiGraph, summed: Sequence[str] = ()) -> nx.MultiDiGraph:
+    """Only junctions, ends and signals stay nodes; edges get speeds (km/h). No request is made.
+
+    Where edges become one, their `length` and what else is to be `summed` add up.
+    """
     osmnx.settings.use_cache = False
     if not graph:
         return graph
@@ -122,7 +125,7 @@ def simplify(graph: nx.MultiDiGraph) -> nx.MultiDiGraph:
         graph,
         node_attrs_include=["signal", "change"],
         remove_rings=False,
-        edge_attr_aggs={"length": sum, "shape": _joined},
+        edge_attr_aggs={"length": sum, "shape": _joined, **dict.fromkeys(summed, sum)},
     )
     usual = {highway: DEFAULT_SPEED_KMH[road_class] for highway, road_class in ROAD_CLASS.items()}
     return osmnx.routing.add_edge_speeds(graph, hwy_speeds=usual, fallback=DEFAULT_SPEED_KMH["residential"])

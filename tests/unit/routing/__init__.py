@@ -1,0 +1,1 @@
+"""Units of the road graph, its hierarchy, closures and answers."""
