@@ -149,10 +149,10 @@ def presence(
     if not COARSEST <= resolution <= FINEST:
         raise BadInput(f"resolution is {COARSEST} to {FINEST}, not {resolution}")
     found = aggregate(connection, layer, PRESENT, measure, FINEST_PRESENCE, None)
-    cells, values = found.cells, _rounded_up(found.values)
+    cells, values = found.cells, rounded_up(found.values)
     if resolution < FINEST_PRESENCE and len(cells):
         cells, group = np.unique(parent(cells, resolution), return_inverse=True)
-        values = _rounded_up(np.bincount(group, values).astype(np.float64))
+        values = rounded_up(np.bincount(group, values).astype(np.float64))
     resolution = min(resolution, FINEST_PRESENCE)
     if bounds is not None:
         near = np.isin(cells, cells_in_bbox(bounds, resolution))
@@ -160,7 +160,8 @@ def presence(
     return Hexagons(measure, resolution, cells, values, found.simulated, presence=True)
 
 
-def _rounded_up(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+def rounded_up(values: npt.NDArray[np.float64]) -> npt.NDArray[np.float64]:
+    """Numbers as presence tells them: the next of 1, 2 and 5 times a power of ten, at least 1."""
     least = np.maximum(values, 1.0)
     power = 10.0 ** np.floor(np.log10(least) + _TINY)
     step = np.searchsorted(_PRESENCE_STEPS, least / power - _TINY)

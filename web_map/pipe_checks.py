@@ -142,8 +142,8 @@ def dig(
 ) -> Response:
     """Every pipe that a trench or pit would meet or come near, whom to ask, and how much room there is.
 
-    Pipes that you may not see are a count over whole squares about the place, without position: ask the district's
-    pipe office. Each question is written into the audit trail.
+    Pipes that you may not see are a rounded count over whole hexagons about the place, without position: ask the
+    district's pipe office. Each question is written into the audit trail.
     """
     require(viewer, _RIGHT, "check a dig against pipes")
     place, metric = shape_of(wish.geometry), _metric(city)
@@ -204,7 +204,7 @@ def _examined(found: digging.Examination, metric_crs: str) -> dict[str, Any]:
         ],
         "unseen": {
             "count": found.unseen.count,
-            "square_m": found.unseen.square_m,
+            "resolution": found.unseen.resolution,
             "ask": {"zh": "区管线办公室", "en": "the district's pipe office"} if found.unseen.count else None,
         },
     }

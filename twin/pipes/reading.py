@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from enum import Enum
@@ -19,14 +18,13 @@ from gis_core.access import Viewer, visible
 from gis_core.allowance import RESOLUTION
 from gis_core.database import Database
 from gis_core.errors import TooLarge, Unprocessable
-from gis_core.hexgrid import cells_of
+from gis_core.hexagons import FINEST_PRESENCE, rounded_up
+from gis_core.hexgrid import cells_in_bbox, cells_of, child_range, parent
 from gis_core.rows import bare
 from gis_core.spec import Layer
 
 MOST: Final = 20_000
 """Pipes that one question may meet."""
-SQUARE_M: Final = 200.0
-"""The side of the squares in which what somebody may not see is counted, so that no count tells a position."""
 _FOLDED_DEG: Final = 1e-5
 _NAMELESS: Final = frozenset({"shape", "cell", "dataset_id", "updated_at"})
 
@@ -45,10 +43,10 @@ class Seen:
 
 @dataclass(frozen=True)
 class Unseen:
-    """Rows that the asker may not see: how many touch the squares of `SQUARE_M` that the place touches."""
+    """Rows that the asker may not see: about how many lie in the hexagons of this resolution that the place touches."""
 
     count: int
-    square_m: float = SQUARE_M
+    resolution: int = FINEST_PRESENCE
 
 
 def to_metres(geometry: shapely.Geometry, metric_crs: str) -> Any:
@@ -119,19 +117,25 @@ def named(
 
 
 def unseen(database: Database, layer: Layer, viewer: Viewer, place: Any, metric_crs: str) -> Unseen:
-    """How many rows of a layer lie in the squares about a place (in metres) that the viewer may not see."""
-    west, south, east, north = place.bounds
-    corners = [math.floor(v / SQUARE_M) * SQUARE_M for v in (west, south)]
-    corners += [(math.floor(v / SQUARE_M) + 1) * SQUARE_M for v in (east, north)]
-    # Corners alone would bend with the system's grid; a few points on each side keep neighbouring squares apart.
-    area = to_degrees(shapely.segmentize(shapely.box(*corners), SQUARE_M), metric_crs)
-    table = layer.model.__table__
+    """About how many rows of a layer, that the viewer may not see, lie in the hexagons about a place (in metres).
+
+    As presence is told: whole hexagons, each number rounded up. Rows of every mark count: who digs has to ask.
+    """
+    cells = cells_in_bbox(shapely.bounds(to_degrees(place, metric_crs)).tolist(), FINEST_PRESENCE)
     with database.writing() as connection:
-        there = connection.scalar(sa.select(sa.func.count()).select_from(table).where(_meets(table.c.geom, area)))
-    rows = visible(layer, viewer, ("geom",))
+        there = _counted(connection, layer.model.__table__, cells)
     with database.reading(viewer) as connection:
-        known = connection.scalar(sa.select(sa.func.count()).select_from(rows).where(_meets(rows.c.geom, area)))
-    return Unseen(max(int(there or 0) - int(known or 0), 0))
+        known = _counted(connection, visible(layer, viewer, ("cell",)), cells)
+    others = np.array([count - known.get(cell, 0) for cell, count in there.items()], np.float64)
+    return Unseen(int(rounded_up(others[others > 0]).sum()))
+
+
+def _counted(connection: sa.Connection, rows: Any, cells: Any) -> dict[int, int]:
+    """How many rows lie in each of some cells, each row in one."""
+    cell = parent(rows.c.cell, FINEST_PRESENCE)
+    spans = [rows.c.cell.between(*child_range(int(c))) for c in cells]
+    found = connection.execute(sa.select(cell, sa.func.count()).where(sa.or_(*spans)).group_by(cell))
+    return {int(row[0]): int(row[1]) for row in found}
 
 
 def _meets(column: Any, area: shapely.Geometry) -> Any:

@@ -118,8 +118,8 @@ class _Sheet:
             self.y += _ROW
         if self.found.unseen.count:
             self.need(_ROW)
-            side = self.found.unseen.square_m
-            words = f"□ 区管线办公室：所在 {side:g} m 方格内另有 {self.found.unseen.count} 段您无权查看的管线，务必征询"
+            count = self.found.unseen.count
+            words = f"□ 区管线办公室：所在六角格（约 0.7 km²）内另有约 {count} 段您无权查看的管线，务必征询"
             self.text(_LEFT + 2, self.y, words, 3.1, _ACCENT, bold=True)
             self.y += _ROW
         elif not self.found.owners:
