@@ -2,17 +2,19 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Final
 
 import sqlalchemy as sa
 
-from gis_core.access import Viewer, hidden, may_read, visible
+from gis_core.access import Viewer, hidden, is_guarded, may_read, visible
 from gis_core.records import Dataset
 from gis_core.spec import Layer
 
 Bounds = tuple[float, float, float, float]
+_STEPS_PER_DEGREE: Final = 1000
 
 
 @dataclass(frozen=True)
@@ -26,7 +28,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Hit:
-    """One feature found by search; `center` is lon, lat."""
+    """One feature found by search; `center` is lon, lat. Of a guarded layer the place is told coarsely."""
 
     layer: str
     id: int
@@ -95,10 +97,18 @@ def _search_layer(
     )
     found = []
     for place, row_id, key_value, name, *box in connection.execute(query):
-        west, south, east, north = box
+        west, south, east, north = _coarsely(box) if is_guarded(layer) else box
         middle = ((west + east) / 2, (south + north) / 2)
         found.append((place, Hit(layer.name, row_id, key_value, name, middle, (west, south, east, north))))
     return found
+
+
+def _coarsely(box: list[float]) -> list[float]:
+    """Bounds widened to whole steps of _STEPS_PER_DEGREE: a search is no way to read a register's coordinates."""
+    low, high = box[:2], box[2:]
+    return [math.floor(v * _STEPS_PER_DEGREE) / _STEPS_PER_DEGREE for v in low] + [
+        math.ceil(v * _STEPS_PER_DEGREE) / _STEPS_PER_DEGREE for v in high
+    ]
 
 
 def _extent(rows: sa.Subquery) -> list[sa.ColumnElement[float]]:

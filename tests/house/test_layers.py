@@ -13,6 +13,7 @@ import layers
 from gis_core import basemap, scene
 from gis_core.access import PUBLIC, RIGHTS, Role, Viewer, hidden, may_read, owned, visible
 from gis_core.errors import Forbidden
+from gis_core.secrecy import LEVELS
 from gis_core.spec import Layer
 from gis_core.style import Basemap, By, colour_of
 
@@ -70,6 +71,17 @@ def test_an_owner_sees_its_own_rows_only(layer: Layer) -> None:
 
 
 @each
+def test_its_marks_of_secrecy_are_those_that_clearances_know(layer: Layer) -> None:
+    if layer.access.secrecy is None:
+        assert not any(measure.presence for measure in layer.measures)
+        return
+    codes = layer.codes(layer.access.secrecy.key)
+    assert codes is not None
+    assert tuple(code.name for code in codes) == LEVELS
+    assert any(measure.presence for measure in layer.measures), "others are told that something is there"
+
+
+@each
 def test_the_rights_it_asks_for_exist(layer: Layer) -> None:
     assert {layer.access.read, *layer.access.hide.values()} <= ALL_RIGHTS
     assert layer.access.write in ALL_RIGHTS
@@ -119,6 +131,7 @@ def test_its_measures_have_distinct_names_and_a_value_where_one_is_combined(laye
     assert len(names) == len(set(names))
     for measure in layer.measures:
         assert (measure.value is None) == (measure.combine.value == "count")
+        assert not measure.presence or measure.combine.value in {"count", "sum"}
 
 
 @each

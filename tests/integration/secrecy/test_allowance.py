@@ -104,6 +104,15 @@ def test_two_at_once_take_no_more_than_one_could(copied: Database) -> None:
         assert sum(pool.map(take, range(3 * MOST))) == MOST
 
 
+def test_search_tells_no_place_exactly(copied: Database, client: TestClient) -> None:
+    (hit,) = client.get("/api/search?q=P0000", headers=header(copied, "admin")).json()["results"]
+    west, south, east, north = FRAMES[PIPES].geometry.iloc[0].bounds
+    told = hit["bounds"]
+    assert told == [round(v, 3) for v in told]
+    assert told[0] <= west <= east <= told[2]
+    assert told[1] <= south <= north <= told[3]
+
+
 def test_the_own_rows_of_a_utility_count_too(copied: Database, client: TestClient) -> None:
     assert client.get(EXPORT, headers=header(copied, "utility", "A")).status_code == 403
 
