@@ -189,6 +189,7 @@ class Networks:
                 self._is_warm = True
             network = build(key, *read(self._database, self._layers, key))
         except BaseException:
+            log.warning("the network of %s could not be read", key, exc_info=True)
             with self._lock:
                 del self._coming[key]
             raise
