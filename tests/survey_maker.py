@@ -277,8 +277,8 @@ def _line(
         "管径或断面尺寸": track.size,
         "起点埋深": "", "终点埋深": "", "起点高程": "", "终点高程": "", "流向": "0" if track.gravity else "",
         "压力级别": "", "电压值": "", "电缆条数": "", "总孔数": "", "已用孔数": "",
-        "要素代码": f"5{known.digit}{known.digits}1000", "道路名称": "城图街", "权属单位": OWNERS.get(minor, "排水集团"),
-        "断面类型": "圆形",
+        "要素代码": f"5{known.digit}{known.digits}1000", "道路名称": "城图街",
+        "权属单位": OWNERS.get(minor, "排水集团"),
         "建设年代": year, "探测单位": "测绘院", "探测日期": "2025-06-01", "使用状态": "0", "密级": "内部",
     } | track.more  # fmt: skip
     cells |= {k: v for k, v in more.items() if not k.endswith("埋深")}

@@ -65,6 +65,7 @@ def _known(name: str, zh: str, en: str, kind: Kind, headers: str, **more: object
 
 
 _T, _N, _I, _W = Kind.text, Kind.number, Kind.whole, Kind.word
+_PLACES: Final = (-1e8, 1e8)
 _LEVELS: Final = (-200.0, 9000.0)
 _DEPTHS: Final = (-50.0, 100.0)
 
@@ -100,6 +101,7 @@ POINTS: Final = (
         _N,
         "X X(北) 纵坐标 北坐标 XZB X坐标(m) 纬度 lat latitude northing",
         essential=True,
+        within=_PLACES,
     ),
     _known(
         "east",
@@ -108,6 +110,7 @@ POINTS: Final = (
         _N,
         "Y Y(东) 横坐标 东坐标 YZB Y坐标(m) 经度 lon lng longitude easting",
         essential=True,
+        within=_PLACES,
     ),
     _known(
         "ground_m",

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final, TypeAlias
 
 import numpy as np
 import numpy.typing as npt
+import pandas as pd
 
 from twin.survey.fields import Table
 
@@ -56,6 +57,16 @@ def of_all(table: Table, field: str, zh: str, en: str, severity: str | None = No
 def where(mask: Mask) -> Rows:
     """The positions at which a condition holds."""
     return np.flatnonzero(mask).astype(np.int64)
+
+
+def each(values: pd.Series, meaning: Callable[[Any], Any], nothing: Any = None) -> npt.NDArray[np.object_]:
+    """What each value means, every different one being looked at once; `nothing` where there is no value."""
+    codes, different = pd.factorize(values)
+    meanings = np.empty(len(different) + 1, object)
+    meanings[:-1] = [meaning(value) for value in different]
+    meanings[-1] = nothing
+    found: npt.NDArray[np.object_] = meanings[codes]
+    return found
 
 
 def _said(value: Any) -> str:

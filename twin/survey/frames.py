@@ -23,17 +23,17 @@ from gis_core.ingest.values import Fault
 from gis_core.model import Field, Label
 from twin.survey import words
 from twin.survey.fields import BY_TABLE, Kind, Known, Table
-from twin.survey.findings import ERROR, WARNING, Found, where
+from twin.survey.findings import ERROR, WARNING, Found, each, where
 from twin.survey.mapping import Mapping
 from twin.survey.tables import Raw
 
 _FULL_WIDTH: Final = r"[０-９Ａ-Ｚａ-ｚ．－]"
 _BROKEN: Final = r"\x{FFFD}|锟斤拷|烫烫烫|屯屯屯"
 _SIZE: Final = re.compile(
-    r"(?:\d+\s*[-*X×]\s*)?(?:DN|D|Φ|φ|Ø|Ф|d)?\s*(?P<a>\d+(?:\.\d+)?)\s*(?:MM)?(?:\s*[X×*]\s*(?P<b>\d+(?:\.\d+)?)\s*(?:MM)?)?"
+    r"(?:\d+\s*[-*X×]\s*(?=[DΦφØФ]))?(?:DN|D|Φ|φ|Ø|Ф|d)?\s*(?P<a>\d+(?:\.\d+)?)\s*(?:MM)?(?:\s*[X×*]\s*(?P<b>\d+(?:\.\d+)?)\s*(?:MM)?)?"
 )
 _YEAR: Final = re.compile(r"((?:1[789]|20)\d\d)(?:[-/.年].*|\d{4}|\d\d)?|\d{1,4}")
-_LETTERS: Final = re.compile(r"^([A-Z]{2})(?=[^A-Z]|$)")
+_LETTERS: Final = r"^([A-Z]{2})(?=[^A-Z]|$)"
 _CODE_FIELDS: Final = frozenset({"point_no", "map_no", "start_point", "end_point", "offset_point", "feature_code",
                                  "subclass", "size"})  # fmt: skip
 _WHYS: Final = {
@@ -65,6 +65,16 @@ def _as_text(given: pa.Array) -> pa.Array:
     """A column as trimmed text, null where it is empty; whole numbers without a decimal point."""
     read = values.convert(given, _target(pa.string()))
     return read.values  # noqa: PD011  an Arrow column
+
+
+def _texts(values: Any) -> pd.Series:
+    return pd.Series(values, dtype="str")
+
+
+def _class_of_letters(letters: str) -> str | None:
+    """The class that two letters before a point's number say."""
+    minor = words.minors().get(letters.casefold())
+    return minor[0] if minor else words.table("pipe_class").get(letters.casefold())
 
 
 class Reader:
@@ -136,6 +146,8 @@ class Reader:
             self._say(
                 "A4", known, where(outside), zh, f"is not within {low:g} to {high:g} {known.unit}".strip(), numbers
             )
+            # What cannot be is not reckoned with.
+            numbers = np.where(outside, np.nan, numbers)
         return numbers
 
     def _text(self, known: Known, given: pa.Array) -> pd.Series:
@@ -226,34 +238,27 @@ class Reader:
         """The class by its own column, the minor class, the feature code, the letters before the number."""
         minors = words.minors()
         sub = frame["subclass"].str.strip()
-        known = {word: minors.get(fold_word(word)) for word in sub.dropna().unique()}
-        bad = sub.notna() & sub.map({w: v is None for w, v in known.items()}).fillna(value=False).astype(bool)
-        rows = where(bad.to_numpy())
+        rows = where(each(sub, lambda word: fold_word(word) not in minors, nothing=False).astype(bool))
         if len(rows):
-            zh, en = "管线小类“{}”不是已知代码", "minor class {!s} is not a known code"
+            zh, en = "管线小类“{}”不是已知代码", "minor class {} is not a known code"
             self.found.append(Found(self.table, rows, "subclass", zh, en, (sub.to_numpy()[rows],), rule="A4"))
-        letters = sub.map({w: v[1] for w, v in known.items() if v}).astype("str")
-        by_minor = sub.map({w: v[0] for w, v in known.items() if v}).astype("str")
         own = frame["pipe_class"]
-        coded = {code: codes.minor_of(code) for code in frame["feature_code"].dropna().unique()}
-        by_code = frame["feature_code"].map({c: m.pipe_class for c, m in coded.items() if m}).astype("str")
+        by_minor = _texts(each(sub, lambda word: minors.get(fold_word(word), (None, None))[0]))
+        letters = _texts(each(sub, lambda word: minors.get(fold_word(word), (None, None))[1]))
+        coded = each(frame["feature_code"], codes.minor_of)
+        by_code = _texts([known and known.pipe_class for known in coded])
         numbers = frame["point_no" if self.table is Table.points else "start_point"]
-        heads = numbers.str.extract(_LETTERS.pattern, expand=False)
-        prefix = {h: minors[h.casefold()][0] for h in heads.dropna().unique() if h.casefold() in minors}
-        plain = words.table("pipe_class")
-        prefix |= {h: plain[h.casefold()] for h in heads.dropna().unique() if h.casefold() in plain and h not in prefix}
+        by_number = _texts(each(numbers.str.extract(_LETTERS, expand=False), _class_of_letters))
         vague = (own == words.DRAINAGE).fillna(value=False) | own.isna()
-        best = own.mask(vague, by_minor)
-        best = best.fillna(by_code)
-        best = best.fillna(heads.map(prefix).astype("str"))
-        best = best.mask((best == words.DRAINAGE).fillna(value=False), None)
-        letters = letters.fillna(frame["feature_code"].map({c: m.letters for c, m in coded.items() if m}).astype("str"))
+        best = own.mask(vague, by_minor).fillna(by_code).fillna(by_number)
+        letters = letters.fillna(_texts([known and known.letters for known in coded]))
         clash = own.notna() & ~vague & by_minor.notna() & (own != by_minor)
         rows = where(clash.to_numpy(bool))
         if len(rows):
             zh, en = "管线小类“{}”不属于管线类别 {}", "minor class {} is not of class {}"
             said = (sub.to_numpy()[rows], own.to_numpy()[rows])
             self.found.append(Found(self.table, rows, "subclass", zh, en, said, rule="A4"))
+        best = best.mask((best == words.DRAINAGE).fillna(value=False), None)
         unknown = (own == words.DRAINAGE).fillna(value=False) & best.isna()
         rows = where(unknown.to_numpy(bool))
         if len(rows):
@@ -267,10 +272,8 @@ class Reader:
         kind = frame["kind"]
         for name in ("appurtenance", "feature"):
             said = frame[name]
-            known = {word: meanings.get(fold_word(word)) for word in said.dropna().unique()}
-            kind = kind.fillna(said.map({w: k or "other" for w, k in known.items()}).astype("str"))
-            bad = said.map({w: k is None for w, k in known.items()}).fillna(value=False).astype(bool)
-            rows = where(bad.to_numpy())
+            kind = kind.fillna(_texts(each(said, lambda word: meanings.get(fold_word(word), "other"))))
+            rows = where(each(said, lambda word: fold_word(word) not in meanings, nothing=False).astype(bool))
             if len(rows):
                 zh, en = "“{}”不是已知的特征或附属物", "{} is no known feature or appurtenance"
                 self.found.append(
@@ -293,17 +296,14 @@ class Reader:
         )
         letters = words.materials()
         said = frame["material"]
-        known = {word: letters.get(fold_word(word)) for word in said.dropna().unique()}
-        rows = where(said.map({w: k is None for w, k in known.items()}).fillna(value=False).to_numpy(bool))
+        rows = where(each(said, lambda word: fold_word(word) not in letters, nothing=False).astype(bool))
         if len(rows):
             zh, en = "材质“{}”不是已知代码", "material {} is not a known code"
             values_said = (said.to_numpy()[rows],)
             self.found.append(Found(self.table, rows, "material", zh, en, values_said, severity=WARNING, rule="A4"))
-        frame["material"] = said.map({w: k or w for w, k in known.items()}).astype("str")
-        mpa = frame["pressure_mpa"]
-        named = {value: words.pressure_class(value) for value in mpa.dropna().unique()}
-        gas = frame["pipe_class"] == "gas"
-        by_value = mpa.map(named).astype("str").where(gas.fillna(value=False), None)
+        frame["material"] = _texts(each(said, lambda word: letters.get(fold_word(word), word)))
+        gas = (frame["pipe_class"] == "gas").fillna(value=False)
+        by_value = _texts(each(frame["pressure_mpa"], words.pressure_class)).where(gas, None)
         frame["pressure_class"] = frame["pressure_class"].fillna(by_value)
 
     def _faults_of_reading(self) -> None:

@@ -166,7 +166,9 @@ def accepted(table: Table, name: str) -> str:
 def _pairs(given: Words[str, Any]) -> Iterable[tuple[Any, Any]]:
     listed = given.get("columns")
     if isinstance(listed, list):
-        return [(e.get("column"), e.get("field")) if isinstance(e, dict) else (None, None) for e in listed]
+        unused = given.get("unused")
+        none = [(column, None) for column in unused] if isinstance(unused, list) else []
+        return [*none, *((e.get("column"), e.get("field")) if isinstance(e, dict) else (None, None) for e in listed)]
     return given.items()
 
 

@@ -111,7 +111,10 @@ class Network:
             loose = _position(only, said.fillna("").astype("str"))
             at = np.where(said.isna(), -1, at)
             loose = np.where(said.isna(), -1, loose)
-            unsaid = self.lines["pipe_class"].isna().to_numpy() | self.points["pipe_class"].isna().to_numpy()[loose]
+            unsaid = (
+                self.lines["pipe_class"].isna().to_numpy()
+                | np.append(self.points["pipe_class"].isna().to_numpy(), True)[loose]
+            )
             other = (at < 0) & (loose >= 0)
             found.append((np.where(other, loose, at), other & ~unsaid))
         (start, wrong_start), (end, wrong_end) = found

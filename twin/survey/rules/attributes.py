@@ -13,7 +13,7 @@ from data import codes
 from data.codes import limits
 from gis_core.ingest.batches import ROW
 from twin.survey.fields import BY_TABLE, Table
-from twin.survey.findings import ERROR, WARNING, Found, Mask, of_all, where
+from twin.survey.findings import ERROR, WARNING, Found, Mask, each, of_all, where
 from twin.survey.network import Network
 from twin.survey.rules import rule
 
@@ -70,7 +70,7 @@ def feature_codes(net: Network) -> Iterator[Found]:
         own = net.point_class if table is Table.points else net.line_class
         shape = "point" if table is Table.points else "line"
         faults: dict[str, tuple[str, str]] = {}
-        minors = {}
+        classes: dict[str, str] = {}
         for code in said.dropna().unique():
             if not codes.has_form(code):
                 faults[code] = "不是八位要素代码", "is no eight-digit feature code"
@@ -78,7 +78,8 @@ def feature_codes(net: Network) -> Iterator[Found]:
                 faults[code] = "不在要素代码表中", "is not in the catalogue"
             elif code[4] != ("2" if shape == "point" else "1"):
                 faults[code] = "的点线类型与表不符", f"is not the code of a {shape}"
-            minors[code] = codes.minor_of(code)
+            elif (minor := codes.minor_of(code)) is not None:
+                classes[code] = minor.pipe_class
         for why in dict.fromkeys(faults.values()):
             bad = said.isin([code for code, w in faults.items() if w == why]).to_numpy()
             rows = where(bad)
@@ -90,7 +91,7 @@ def feature_codes(net: Network) -> Iterator[Found]:
                 "feature code {} " + why[1],
                 (said.to_numpy()[rows],),
             )
-        by_code = said.map({c: m.pipe_class for c, m in minors.items() if m and c not in faults}).to_numpy(object)
+        by_code = each(said, classes.get)
         clash = ~pd.isna(by_code) & ~pd.isna(own) & (by_code != own)
         rows = where(clash)
         zh, en = "要素代码 {} 与管类 {} 不符", "feature code {} is not of class {}"

@@ -10,7 +10,7 @@ import numpy as np
 from data.codes import limits
 from data.codes.limits import Slope
 from twin.survey.fields import Table
-from twin.survey.findings import WARNING, Floats, Found, Mask, where
+from twin.survey.findings import WARNING, Floats, Found, Mask, each, where
 from twin.survey.network import Network
 from twin.survey.rules import rule
 from twin.survey.rules.topology import next_along_flow
@@ -145,25 +145,24 @@ def narrow(net: Network) -> Iterator[Found]:
     """300 mm, from a gully 200 mm."""
     size = net.number("diameter_mm")
     for (name, role), (least, _) in limits.least_sizes().items():
-        of_role = net.branch if role == "branch" else ~net.branch
+        of_role = (net.downstream[0] >= 0) & (net.branch == (role == "branch"))
         # What is too small to be a diameter in millimetres is A9's.
         rows = where((net.line_class == name) & of_role & (size >= 100) & (size < least))  # noqa: PLR2004
         zh, en = f"管径 {{}} 毫米小于 {least:g}", f"diameter {{}} mm is less than {least:g}"
         yield Found(Table.lines, rows, "size", zh, en, (size[rows],))
 
 
-def _groups(net: Network) -> Floats:
+def _groups(net: Network) -> Any:
     """Rigid or plastic, by material; empty where it is not known."""
     said = net.lines["material"]
     known = {letters: row.group for letters, row in limits.roughnesses().items()}
-    groups: Floats = said.map(known).fillna("").to_numpy(object)
-    return groups
+    return each(said, lambda letters: known.get(letters, ""), nothing="")
 
 
-def _roughness(net: Network) -> Any:
+def _roughness(net: Network) -> Floats:
     said = net.lines["material"]
     known = {letters: row.n for letters, row in limits.roughnesses().items()}
-    return said.map(known).to_numpy(np.float64)
+    return each(said, lambda letters: known.get(letters, np.nan), nothing=np.nan).astype(np.float64)
 
 
 def _speaks_of(row: Slope, net: Network, size: Floats, group: Floats) -> Mask:
