@@ -1,6 +1,7 @@
 // What publishing would change: counts, and the changed things one by one, a click away from their place.
 import {words} from '../api';
 import {fill, h} from '../dom';
+import {number} from '../format';
 import {pick} from '../i18n';
 import {SIGN} from './colours';
 import {trouble} from './dialogs';
@@ -39,15 +40,20 @@ function row(page: Page, {geometry, properties}: Changed): HTMLElement {
   const line = /Line/.test(geometry?.type ?? '');
   const fly = (): void => void (geometry && page.map.showShape(geometry));
   const table = line ? 'lines' : 'points';
-  const named = fieldsOf(properties).map((name) => pick(page.desk.words.tables[table].fields.find((field) => field.name === name)?.label) || name);
   return h('tr', {tabindex: 0, 'data-change': change, onclick: fly, onkeydown: (event: KeyboardEvent) => void (event.key === 'Enter' && fly())},
     h('td', {class: `narrow change ${change}`}, h('span', {class: 'sign'}, SIGN[change] ?? ''), tell(`change.${change}`)),
     h('td', {class: 'narrow'}, tell(`what.${table}`)),
     h('td', {class: 'narrow code'}, String(properties.code ?? '')),
-    h('td', {}, named.join('、')),
+    h('td', {}, [typeof properties.moved_m === 'number' ? tell('difference.moved', {m: number(properties.moved_m)}) : '', ...fieldsOf(properties)].filter(Boolean).join('；')),
   );
 }
 
-function fieldsOf({fields}: Record<string, unknown>): string[] {
-  return Array.isArray(fields) ? fields.map(String) : fields && typeof fields === 'object' ? Object.keys(fields) : [];
+/** The fields that differ, each with what it was and what it becomes. */
+function fieldsOf({changes}: Record<string, unknown>): string[] {
+  const told = Array.isArray(changes) ? (changes as {zh: string; en: string; before: unknown; after: unknown}[]) : [];
+  return told.map(({zh, en, before, after}) => `${pick({zh, en})} ${value(before)} → ${value(after)}`);
+}
+
+function value(given: unknown): string {
+  return given === null || given === undefined || given === '' ? '—' : typeof given === 'number' ? number(given) : String(given);
 }

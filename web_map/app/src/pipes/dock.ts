@@ -6,7 +6,7 @@ import {differenceTab} from './difference_tab';
 import {mappingTab} from './mapping_tab';
 import {problemsTab} from './problems_tab';
 import {versionsTab} from './versions_tab';
-import {CHANGES} from './surveys';
+import {CHANGES, isExamined} from './surveys';
 import {tell} from './words';
 import type {Tab} from './desk';
 
@@ -26,7 +26,8 @@ export function dock(root: HTMLElement, page: Page): void {
     page.wall.map.resize();
   };
   const counted = (tab: Tab): number | null => {
-    const {counts, difference} = desk.open ?? {};
+    if (!isExamined(desk.open)) return null;
+    const {counts, difference} = desk.open;
     if (tab === 'problems' && counts) return counts.errors + counts.warnings;
     if (tab === 'difference' && difference) return CHANGES.reduce((sum, change) => sum + (difference[change] ?? 0), 0);
     return null;
@@ -49,6 +50,8 @@ export function dock(root: HTMLElement, page: Page): void {
     desk.turn(TABS[(TABS.indexOf(desk.tab) + step + TABS.length) % TABS.length]!);
   });
   desk.on(['tab'], () => flip(false));
+  // Without a survey there is nothing to list, and the map has the room.
+  desk.on(['open'], () => flip(desk.open === null));
   desk.on(['tab', 'open', 'uploading'], draw);
   problemsTab(panes.problems, page);
   mappingTab(panes.mapping, page);

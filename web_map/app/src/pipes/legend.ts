@@ -3,7 +3,7 @@ import {fill, h, icon, mark} from '../dom';
 import {pick} from '../i18n';
 import {CHANGE, css, SEVERITY, SIGN} from './colours';
 import {inEachLanguage, type Page} from './page';
-import {CHANGES} from './surveys';
+import {CHANGES, isExamined} from './surveys';
 import {tell} from './words';
 import type {Part} from './survey_map';
 
@@ -13,7 +13,7 @@ export function legend(root: HTMLElement, page: Page): void {
   const {map, desk} = page;
   const draw = (): void => {
     const open = desk.uploading ? null : desk.open;
-    const there = {features: Boolean(open?.counts), problems: Boolean(open?.counts), difference: Boolean(open?.difference), standing: true};
+    const there = {features: isExamined(open), problems: isExamined(open), difference: Boolean(open?.difference), standing: true};
     root.setAttribute('aria-label', tell('key'));
     root.setAttribute('role', 'group');
     fill(root,

@@ -4,7 +4,7 @@ import {fill, h, icon} from '../dom';
 import {pick} from '../i18n';
 import {trouble} from './dialogs';
 import {inEachLanguage, type Page} from './page';
-import {problems, type Problem} from './surveys';
+import {isExamined, problems, type Problem} from './surveys';
 import {tell, type Said} from './words';
 
 const PAGE = 200;
@@ -33,8 +33,9 @@ export function problemsTab(root: HTMLElement, page: Page): void {
     fill(said);
     tellFilter();
     const {open} = desk;
-    table.hidden = !open?.counts || open.counts.errors + open.counts.warnings === 0;
-    if (!open || open.state === 'reading' || open.state === 'failed') fill(said, h('p', {class: 'empty'}, tell('problems.wait')));
+    const found = isExamined(open) && open.counts ? open.counts.errors + open.counts.warnings : 0;
+    table.hidden = found === 0;
+    if (!isExamined(open)) fill(said, h('p', {class: 'empty'}, tell('problems.wait')));
     else if (table.hidden) fill(said, h('p', {class: 'empty'}, tell('problems.none')));
     else void more(after);
   };

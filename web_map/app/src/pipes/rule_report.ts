@@ -8,6 +8,10 @@ import type {Desk} from './desk';
 import type {Page} from './page';
 
 const ORDER: readonly Severity[] = ['error', 'warning'];
+/** Only of a norm's text can be said that it was verified. */
+const NORM = /^(GB|CJJ|CJ)/;
+/** How a rule's source begins that survey offices share without a norm. */
+const COMMON = 'survey tool';
 
 export function reportOf(page: Page, open: Survey): HTMLElement[] {
   const {points = 0, lines = 0, errors = 0, warnings = 0} = open.counts ?? {};
@@ -17,6 +21,7 @@ export function reportOf(page: Page, open: Survey): HTMLElement[] {
     h('div', {class: 'tiles'}, tile('count.points', points), tile('count.lines', lines), tile('count.errors', errors, errors ? 'error' : ''), tile('count.warnings', warnings, warnings ? 'warning' : '')),
     h('div', {class: 'actions'}, h('a', {class: 'link', href: remarks(open.id), download: '', 'data-testid': 'remarks'}, icon('download'), tell('remarks')), errors > 0 && h('button', {class: 'link', type: 'button', 'data-testid': 'mend', onclick: () => page.desk.offer(true)}, icon('upload'), tell('mend'))),
     ...(errors + warnings > 0 ? [rules(page, open)] : []),
+    ...untried(open),
   ];
 }
 
@@ -28,6 +33,12 @@ function verdict(open: Survey, errors: number, warnings: number): HTMLElement {
     : ['good', tell('verdict.clean')];
   const why = open.state !== 'published' && !errors && !open.publishable && open.why_not ? h('span', {class: 'note'}, pick(open.why_not)) : null;
   return h('div', {class: `verdict ${kind}`, role: 'status', 'data-testid': 'verdict'}, icon(kind === 'good' ? 'check' : 'alert'), h('div', {}, h('strong', {}, text), why));
+}
+
+/** What could not be tried, and what reading had to say: nothing is passed over in silence. */
+function untried({skipped = {}, notes = []}: Survey): HTMLElement[] {
+  const said = [...Object.entries(skipped).map(([rule, why]) => `${rule}: ${why}`), ...notes];
+  return said.length ? [h('details', {class: 'untried', 'data-testid': 'untried'}, h('summary', {}, tell('untried', {n: said.length})), h('ul', {}, ...said.map((line) => h('li', {class: 'note'}, line))))] : [];
 }
 
 function rules(page: Page, open: Survey): HTMLElement {
@@ -51,8 +62,9 @@ export function mirrorRules(root: HTMLElement, {filter}: Desk): void {
 }
 
 function ruleButton({desk}: Page, rule: RuleCount): HTMLElement {
-  const source = [rule.standard, rule.clause].filter(Boolean).join(' ');
-  const grade = rule.grade === 'M' ? tell('grade.M') : tell('grade.V');
+  const norm = NORM.test(rule.standard);
+  const source = norm ? [rule.standard, rule.clause].filter(Boolean).join(' ') : tell(rule.standard.startsWith(COMMON) ? 'rule.common' : 'rule.own');
+  const grade = rule.grade === 'M' ? tell('grade.M') : norm ? tell('grade.V') : '';
   const pressed = (): boolean => desk.filter.rule === rule.id && desk.filter.severity === rule.severity;
   return h('button', {class: 'rule', type: 'button', 'data-rule': rule.id, 'data-severity': rule.severity, 'data-testid': `rule-${rule.id}`, onclick: () => (pressed() ? desk.choose(null, null) : desk.choose(rule.id, rule.severity))},
     h('span', {class: 'id'}, rule.id),

@@ -6,7 +6,7 @@ import {words} from '../api';
 import {report, settle} from '../notices';
 import {dotFactor} from '../scene';
 import {CHANGE, rgb, SEVERITY, type Rgb} from './colours';
-import {geojson, type Change, type Features, type Problem, type Severity, type Survey, type Table} from './surveys';
+import {geojson, isExamined, type Change, type Features, type Problem, type Severity, type Survey, type Table} from './surveys';
 import {tell} from './words';
 import type {Catalogue} from '../catalogue';
 import type {Desk} from './desk';
@@ -100,13 +100,18 @@ export class SurveyMap {
     ];
   }
 
+  /** The factor on lines and dots: smaller where many lie close. */
+  private size(): number {
+    return this.factor() * dotFactor(this.wall.map.getZoom() - Math.log2(this.factor()));
+  }
+
   private survey(data: Features, opacity: number): Layer[] {
     const colour = ({properties}: Feature): Rgb => this.colours.get(String(properties.pipe_class)) ?? UNKNOWN;
     return [
       new GeoJsonLayer({
         id: 'survey', data: data as never, opacity, stroked: true, filled: true,
         getLineColor: colour as never, getFillColor: colour as never,
-        getLineWidth: 2.2 * this.factor(), lineWidthUnits: 'pixels',
+        getLineWidth: 2.4 * this.size(), lineWidthUnits: 'pixels',
         getPointRadius: 0.9, pointRadiusUnits: 'meters', pointRadiusMinPixels: 1.1 * this.factor(), pointRadiusMaxPixels: 5 * this.factor(),
         lineCapRounded: true, pickable: false, parameters: ON_TOP,
       }),
@@ -130,7 +135,7 @@ export class SurveyMap {
   private dots(data: Features): Layer[] {
     const {rule, severity} = this.desk.filter;
     const wanted = data.features.filter(({geometry, properties}) => geometry && (!rule || (properties.rule === rule && properties.severity === severity)));
-    const size = this.factor() * dotFactor(this.wall.map.getZoom() - Math.log2(this.factor()));
+    const size = this.size();
     // An error is a full dot, a warning an empty ring.
     const of = (kind: Severity): Layer =>
       new ScatterplotLayer<Feature>({
@@ -161,7 +166,7 @@ export class SurveyMap {
     this.data = {};
     this.failed = {};
     this.shape = null;
-    if (open && (open.state === 'examined' || open.state === 'published')) {
+    if (isExamined(open)) {
       const running = (this.running = new AbortController());
       for (const sheet of SHEETS) if (sheet !== 'difference' || open.difference) void this.read(open.id, sheet, running.signal);
       if (open.bounds && this.of !== open.id) this.fit(open.bounds);

@@ -45,6 +45,9 @@ export interface Survey {
   why_not: Label | string | null;
   difference: Difference | null;
   version: number | null;
+  /** Rules that could not be tried, and why. */
+  skipped?: Record<string, string>;
+  notes?: string[];
 }
 
 export interface Problem {
@@ -86,6 +89,11 @@ export interface Words {
 export interface Features {
   type: 'FeatureCollection';
   features: {type: 'Feature'; geometry: {type: string; coordinates: unknown} | null; properties: Record<string, unknown>}[];
+}
+
+/** Whether there is a report to look at. */
+export function isExamined(survey: Survey | null): survey is Survey {
+  return survey?.state === 'examined' || survey?.state === 'published';
 }
 
 const at = (id: string, rest = ''): string => `/api/surveys/${encodeURIComponent(id)}${rest}`;
