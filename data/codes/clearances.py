@@ -20,7 +20,7 @@ import pandas as pd
 Ints = npt.NDArray[np.int64]
 Floats = npt.NDArray[np.float64]
 Mask = npt.NDArray[np.bool_]
-Words = npt.NDArray[np.object_] | Sequence[Any]
+Words = pd.Series | npt.NDArray[np.object_] | Sequence[Any]
 
 VERIFIED: Final = "V"
 DUCTED: Final = frozenset(
@@ -152,8 +152,8 @@ def possible(
     A missing attribute leaves every kind of the class open, except the subclass: what is not said to be reclaimed
     water (ZS) is not. `laying` is a code of CJJ 61-2017 C.0.2, its letters or its name.
     """
-    classes, reclaimed = _Words(pipe_class), _Words(subclass).starting("ZS")
-    pressures, layings = _Words(pressure_class), _Words(laying)
+    classes, reclaimed = Column(pipe_class), Column(subclass).starting("ZS")
+    pressures, layings = Column(pressure_class), Column(laying)
     ducted = layings.among(DUCTED)
     mask = np.zeros(len(pipe_class), np.int64)
     for place, kind in enumerate(kinds()):
@@ -229,11 +229,13 @@ def _number(text: str) -> float:
     return float(text) if text else math.nan
 
 
-class _Words:
-    """A column of few different words, looked up once a word and not once a row."""
+class Column:
+    """A column of few different words, looked up once a word and not once a row; what is missing is the empty word."""
 
     def __init__(self, values: Words) -> None:
-        self._at, different = pd.factorize(np.asarray(values, dtype=object))
+        """Number the words."""
+        known = values if isinstance(values, pd.Series) else np.asarray(values, dtype=object)
+        self._at, different = pd.factorize(known)
         self._words = [*map(str, different), ""]  # -1, for what is missing, is the last
         self.missing = self._hold([word == "" for word in self._words])
 
@@ -244,6 +246,10 @@ class _Words:
     def starting(self, beginning: str) -> Mask:
         """Which rows' words begin so."""
         return self._hold([word.startswith(beginning) for word in self._words])
+
+    def texts(self) -> npt.NDArray[np.object_]:
+        """The word of each row."""
+        return np.array(self._words, dtype=object)[self._at]
 
     def _hold(self, true: list[bool]) -> Mask:
         return np.array(true, np.bool_)[self._at]

@@ -7,7 +7,7 @@ and are left out. A rule whose figure was not read in the official text only war
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Final
@@ -27,6 +27,7 @@ Mask = npt.NDArray[np.bool_]
 
 GRAVITY: Final = ("storm", "sewage", "combined")
 FLEXIBLE: Final = ("power", "telecom")
+WATER: Final = "water"
 X3: Final = Clearance(
     "X3", "sewer", "water", 0.0, 0.0, "GB 50289", "2016", "4.1.12",
     "from memory of the text, to be checked against the printed standard", "M",
@@ -111,12 +112,13 @@ def pipes_of(frame: pd.DataFrame, lines: npt.NDArray[np.object_]) -> Pipes:
     width = np.where(np.isnan(_number(frame, "width_mm")), size, _number(frame, "width_mm"))
     height = np.where(np.isnan(height), size, height)
     half = np.nan_to_num(np.stack([width, height], 1)) / 2000 + wall[:, None] / 1000
-    to_axis = np.where(_text(frame, "depth_reference") == "invert", -1.0, 1.0) * np.nan_to_num(height) / 2000
+    up = codes.Column(_words(frame, "depth_reference")).among(frozenset({"invert"}))
+    to_axis = np.where(up, -1.0, 1.0) * np.nan_to_num(height) / 2000
     depth = np.stack([_number(frame, "start_depth_m"), _number(frame, "end_depth_m")], 1)
     depth = np.where(np.isnan(depth), 1.0, depth) + to_axis[:, None]
     level = np.stack([_number(frame, "start_level_m"), _number(frame, "end_level_m")], 1) - to_axis[:, None]
+    classes = codes.Column(_words(frame, "pipe_class")).texts()
     plan, of, share = _pieces(lines)
-    classes = _text(frame, "pipe_class")
     return Pipes(
         plan=plan,
         level=_between(level, of, share),
@@ -125,16 +127,16 @@ def pipes_of(frame: pd.DataFrame, lines: npt.NDArray[np.object_]) -> Pipes:
         of=of,
         node=_nodes(frame, lines, classes),
         kinds=codes.possible(
-            classes,
-            subclass=_text(frame, "subclass"),
+            _words(frame, "pipe_class"),
+            subclass=_words(frame, "subclass"),
             diameter_mm=size,
-            pressure_class=_text(frame, "pressure_class"),
-            laying=_text(frame, "laying"),
+            pressure_class=_words(frame, "pressure_class"),
+            laying=_words(frame, "laying"),
             voltage_kv=_number(frame, "voltage_kv"),
         ),
         pipe_class=classes,
         size_mm=np.nan_to_num(size),
-        shielded=_text(frame, "protection") != "",
+        shielded=~codes.Column(_words(frame, "protection")).missing,
     )
 
 
@@ -183,9 +185,9 @@ def who_yields(pipes: Pipes, a: Ints, b: Ints) -> Ints:
 
     Pressure gives way to gravity, what bends to what does not, the small to the large.
     """
-    gravity, bends = np.isin(pipes.pipe_class, GRAVITY), np.isin(pipes.pipe_class, FLEXIBLE)
     result = np.full(len(a), -1, np.int64)
-    for stays in (gravity.astype(float), -bends.astype(float), pipes.size_mm):
+    ranks = (_among(pipes, GRAVITY).astype(float), -_among(pipes, FLEXIBLE).astype(float), pipes.size_mm)
+    for stays in ranks:
         open_still = result < 0
         result[open_still & (stays[a] < stays[b])] = 0
         result[open_still & (stays[a] > stays[b])] = 1
@@ -245,11 +247,15 @@ def _one_a_pair(pairs: Ints, figures: Floats) -> Ints:
 def _over_water(pipes: Pipes, pairs: Ints) -> Ints:
     """The bits of pairs, with one more where a sewer crosses above a water main and neither is shielded."""
     a, b, bits = pairs.T
-    sewer, water = np.isin(pipes.pipe_class, GRAVITY), pipes.pipe_class == "water"
+    sewer, water = _among(pipes, GRAVITY), _among(pipes, (WATER,))
     first_above = (bits & _FIRST_ABOVE) > 0
     over = np.where(first_above, sewer[a] & water[b], sewer[b] & water[a])
     over &= ((bits & _CROSSES) > 0) & ~(pipes.shielded[a] | pipes.shielded[b])
     return np.asarray(bits | np.where(over, _OVER_WATER, 0))
+
+
+def _among(pipes: Pipes, classes: Sequence[str]) -> Mask:
+    return codes.Column(pipes.pipe_class).among(frozenset(classes))
 
 
 def _told(bits: Ints) -> tuple[Ints, Ints]:
@@ -326,6 +332,8 @@ def _cut(pipes: Pipes) -> Pipes:
 def _pieces(lines: npt.NDArray[np.object_]) -> tuple[Floats, Ints, Floats]:
     """The straight pieces of lines (m, 4), the line of each, and the shares of its length at both ends (m, 2)."""
     xy, row = shapely.get_coordinates(lines, return_index=True)
+    if len(xy) == 2 * len(lines) and (row[::2] == row[1::2]).all():  # straight lines, as surveys have them
+        return xy.reshape(-1, 4), row[::2].astype(np.int64), np.tile([0.0, 1.0], (len(lines), 1))
     inner = np.flatnonzero(row[1:] == row[:-1])
     plan = np.concatenate([xy[inner], xy[inner + 1]], 1)
     of = row[inner].astype(np.int64)
@@ -346,9 +354,9 @@ def _between(ends: Floats, row: Ints, share: Floats) -> Floats:
 
 def _nodes(frame: pd.DataFrame, lines: npt.NDArray[np.object_], classes: npt.NDArray[np.object_]) -> Ints:
     """The end nodes of pipes by number: the named points, else places of one class to the centimetre."""
-    name = np.concatenate([_text(frame, "start_point"), _text(frame, "end_point")])
-    number, different = pd.factorize(name)
-    bare = np.flatnonzero(name == "")
+    both = pd.concat([_words(frame, "start_point"), _words(frame, "end_point")], ignore_index=True)
+    number, different = pd.factorize(both.where(both != ""))
+    bare = np.flatnonzero(number < 0)
     if len(bare):
         xy, row = shapely.get_coordinates(lines, return_index=True)
         first = np.searchsorted(row, np.arange(len(lines)))
@@ -368,10 +376,11 @@ def _number(frame: pd.DataFrame, name: str) -> Floats:
     return np.asarray(pd.to_numeric(frame[name]), dtype=np.float64)
 
 
-def _text(frame: pd.DataFrame, name: str) -> npt.NDArray[np.object_]:
-    if name not in frame:
-        return np.full(len(frame), "", object)
-    return np.asarray(frame[name].astype(object).where(frame[name].notna(), ""), dtype=object)
+def _words(frame: pd.DataFrame, name: str) -> pd.Series:
+    """A column of words; where there is none, one in which all are missing, that costs nothing to look up."""
+    if name in frame:
+        return frame[name]
+    return pd.Series(pd.Categorical.from_codes(np.full(len(frame), -1), categories=pd.Index(["-"])))
 
 
 def in_metres(geometries: Iterable[Any], metric_crs: str) -> npt.NDArray[np.object_]:
