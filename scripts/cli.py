@@ -1,4 +1,4 @@
-"""The command line: `chengtu serve load upload export token db`."""
+"""The command line: `chengtu serve load upload survey model export token db`."""
 
 from __future__ import annotations
 
@@ -97,6 +97,48 @@ def upload(layer: str, file: Path, **given: Any) -> None:
     click.echo(f"{good} of {report.rows} rows {done}, {len(report.problems)} problems")
     if good < report.rows:
         sys.exit(1)
+
+
+@main.command()
+@_place
+@click.argument("points", type=_FILE)
+@click.argument("lines", type=_FILE, required=False)
+@click.option("--owner", required=True, help="Whose pipes these are.")
+@click.option("--datum", help="What the coordinates are in: EPSG:n, CGCS2000, CGCS2000 CM 117E, ...")
+@click.option("--encoding", help="Of text in the files, where they do not say.")
+@click.option(
+    "--scope",
+    type=click.Choice(["extent", "classes", "owner"]),
+    default="extent",
+    show_default=True,
+    help="Which standing pipes the survey speaks for: those it does not hold are removed.",
+)
+@click.option("--publish", is_flag=True, help="Publish it if it has no errors.")
+@click.option("--accept-warnings", is_flag=True, help="Publish it though it has warnings.")
+def survey(points: Path, lines: Path | None, **given: Any) -> None:
+    """Examine a pipe survey (管点表 and 管线表, in one file or two), say what is wrong, and publish it if asked."""
+    from scripts.surveying import survey as examine  # noqa: PLC0415 (only this command pays for its imports)
+
+    words = {name: given.pop(name) for name in ("owner", "datum", "encoding", "scope", "publish", "accept_warnings")}
+    with opening.standing_city(_settings(given)) as city:
+        if not examine(city, points, lines, say=click.echo, **words):
+            sys.exit(1)
+
+
+@main.command()
+@_place
+@click.argument("file", type=_FILE)
+@click.option("--kind", type=click.Choice(["water", "storm", "sewage", "combined"]), required=True, help="What flows.")
+@click.option("--datum", required=True, help="What its coordinates are in: EPSG:n, CGCS2000 CM 117E, ...")
+@click.option("--owner", required=True, help="Whose pipes these are.")
+def model(file: Path, **given: Any) -> None:
+    """Store the pipes of an EPANET (water) or SWMM (drains) input file."""
+    from scripts.modelling import store_model  # noqa: PLC0415 (only this command pays for its imports)
+
+    words = {name: given.pop(name) for name in ("kind", "datum", "owner")}
+    with opening.standing_city(_settings(given)) as city:
+        points, pipes = store_model(city, file, say=click.echo, **words)
+    click.echo(f"{points.stored} points and {pipes.stored} pipes stored")
 
 
 @main.command()

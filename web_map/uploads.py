@@ -15,9 +15,10 @@ from pydantic import BaseModel, Field, ValidationError
 from starlette.datastructures import FormData, UploadFile
 
 from gis_core.access import Viewer, require, require_write
-from gis_core.errors import BadInput, CityError, Problem, TooLarge, Unavailable, Unprocessable
+from gis_core.errors import BadInput, CityError, Conflict, NotFound, Problem, TooLarge, Unavailable, Unprocessable
 from gis_core.ingest import Mode, Report, Source, ingest_file, uploads
 from gis_core.ingest.report import SHOWN
+from gis_core.ingest.shelf import Shelf
 from gis_core.spec import Layer
 from web_map.asking import AskedLayer, Asker, TheCity
 from web_map.city import City
@@ -73,7 +74,8 @@ async def upload(
     """Check a file (GeoJSON, zipped Shapefile, GeoPackage, CSV, GeoParquet) and store its rows in the layer.
 
     A row whose key stands already replaces that row. The answer is the report, 201 when rows were stored; a file
-    that is refused as a whole is answered by a problem with the rows at fault. Both can be read again under the id.
+    that is refused as a whole is answered by a problem with the rows at fault. Both can be read again under the id. A
+    file that was only tried is kept for a week and can be published by its id.
     """
     require(viewer, "upload", f"upload files to {layer.name}")
     require_write(layer, viewer)
@@ -104,44 +106,83 @@ def read_problems(city: TheCity, viewer: Asker, upload_id: str) -> Response:
     return Response("\ufeff" + found.problems_csv(), media_type="text/csv; charset=utf-8", headers=headers)
 
 
+@router.post("/api/uploads/{upload_id}/publish")
+def publish(city: TheCity, viewer: Asker, upload_id: str) -> Response:
+    """Store the file of an upload that was only tried (`dry_run`), as its giver said then; it is kept for a week."""
+    require(viewer, "upload", "publish uploads")
+    uploads.find(city.database, upload_id, viewer)
+    with city.database.alone(f"upload {upload_id}"):
+        found = uploads.find(city.database, upload_id, viewer)
+        layer = city.layers.get(found.layer)
+        if layer is None:
+            raise NotFound(f"there is no layer {found.layer!r} any more")
+        require_write(layer, viewer)
+        if not found.publishable:
+            raise Conflict("This upload was not only tried: it is stored already, or was refused.")
+        place = _shelf(city).find(upload_id)
+        if place is None:
+            raise Conflict("The file is no longer kept; upload it again.")
+        report = _ingest(city, layer, viewer, place, found.filename, Wish.model_validate(found.said))
+        known = uploads.conclude(city.database, upload_id, report)
+    if not report.stored:
+        raise _refusal(report, known)
+    _shelf(city).remove(upload_id)
+    return JSONResponse(known.as_json(), 201, {"Location": f"/api/uploads/{upload_id}"})
+
+
 def _take(city: City, layer: Layer, viewer: Viewer, file: UploadFile, wish: Wish) -> Response:
     """Put the file where libraries can read it, ingest it, and keep what was said."""
     name = PurePosixPath((file.filename or "").replace("\\", "/")).name or "upload"
+    said = wish.model_dump(mode="json", exclude={"dry_run"})
 
     def keep(outcome: Report | CityError) -> uploads.Upload:
-        return uploads.keep(city.database, layer.name, viewer, name, wish.mode, dry_run=wish.dry_run, outcome=outcome)
+        return uploads.keep(
+            city.database, layer.name, viewer, name, wish.mode, dry_run=wish.dry_run, outcome=outcome, said=said
+        )
 
-    if not _places.acquire(timeout=_WAIT_S):
-        raise Unavailable("Other files are being read; try again in a while.", retry_after=60)
-    try:
-        with tempfile.TemporaryDirectory(prefix="chengtu-upload-") as folder:
-            place = Path(folder) / "file"
+    with tempfile.TemporaryDirectory(prefix="chengtu-upload-") as folder:
+        place = Path(folder) / "file"
+        try:
             with place.open("wb") as target:
                 shutil.copyfileobj(file.file, target, 2**20)
-            report = ingest_file(
-                city.database,
-                layer,
-                place,
-                source=Source(wish.title or name, licence=wish.licence or "", datum=""),
-                datum=wish.datum,
-                mode=wish.mode,
-                viewer=viewer,
-                facts=city.facts,
-                dry_run=wish.dry_run,
-                encoding=wish.encoding,
-                name=name,
-                inner=wish.inner,
-            )
-    except (BadInput, TooLarge) as error:
-        error.more = {**error.more, "upload": keep(error).id}
-        raise
-    finally:
-        _places.release()
-    known = keep(report)
+            report = _ingest(city, layer, viewer, place, name, wish)
+        except (BadInput, TooLarge) as error:
+            error.more = {**error.more, "upload": keep(error).id}
+            raise
+        known = keep(report)
+        if wish.dry_run:
+            _shelf(city).keep(known.id, place)
     if not wish.dry_run and not report.stored:
         raise _refusal(report, known)
     headers = {"Location": f"/api/uploads/{known.id}"} if report.stored else {}
     return JSONResponse(known.as_json(), 201 if report.stored else 200, headers)
+
+
+def _ingest(city: City, layer: Layer, viewer: Viewer, place: Path, name: str, wish: Wish) -> Report:
+    """Read a file when one of the few places is free."""
+    if not _places.acquire(timeout=_WAIT_S):
+        raise Unavailable("Other files are being read; try again in a while.", retry_after=60)
+    try:
+        return ingest_file(
+            city.database,
+            layer,
+            place,
+            source=Source(wish.title or name, licence=wish.licence or "", datum=""),
+            datum=wish.datum,
+            mode=wish.mode,
+            viewer=viewer,
+            facts=city.facts,
+            dry_run=wish.dry_run,
+            encoding=wish.encoding,
+            name=name,
+            inner=wish.inner,
+        )
+    finally:
+        _places.release()
+
+
+def _shelf(city: City) -> Shelf:
+    return Shelf(city.settings.home, city.database)
 
 
 def _refusal(report: Report, known: uploads.Upload) -> CityError:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
@@ -19,6 +20,7 @@ from gis_core.ingest.report import SHOWN, Mode, Report
 
 KEPT: Final = 10_000
 """Problems that are kept of one upload."""
+TRIED, STORED, REFUSED = "tried", "stored", "refused"
 _LONGEST_NAME: Final = 200
 _FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 
@@ -35,6 +37,12 @@ class Upload:
     state: str
     at: datetime
     report: dict[str, Any]
+    said: dict[str, Any]
+
+    @property
+    def publishable(self) -> bool:
+        """Whether its file was only tried and is kept, so that it can be published by its id."""
+        return self.state == TRIED and bool(self.said)
 
     def as_json(self, shown: int = SHOWN) -> dict[str, Any]:
         """The upload with its report, as the browser gets it."""
@@ -48,6 +56,7 @@ class Upload:
             "mode": self.mode,
             "dry_run": self.dry_run,
             "state": self.state,
+            "publishable": self.publishable,
             "at": self.at.isoformat(),
         }
 
@@ -70,16 +79,15 @@ def keep(
     *,
     dry_run: bool,
     outcome: Report | CityError,
+    said: Mapping[str, Any] | None = None,
 ) -> Upload:
-    """Write down what became of a file; returns it under its new id, which nobody can guess."""
-    if isinstance(outcome, Report):
-        state = "tried" if dry_run else "stored" if outcome.stored else "refused"
-        stored, report = outcome.stored, outcome.as_json(KEPT)
-    else:
-        state, stored = "refused", 0
-        report = {"detail": outcome.detail, "problems": [p.as_json() for p in outcome.problems[:KEPT]]}
-    said = {
-        "id": secrets.token_urlsafe(16),
+    """Write down what became of a file; returns it under its new id, which nobody can guess.
+
+    `said` is what its giver said beside a file that was only tried and is kept, to publish it by that.
+    """
+    state, stored, report = _outcome(outcome)
+    row = {
+        "id": secrets.token_hex(16),
         "layer": layer,
         "who": viewer.name,
         "owner": viewer.owner,
@@ -89,10 +97,30 @@ def keep(
         "state": state,
         "stored": stored,
         "report": _without_nul(report),
+        "said": _without_nul(dict(said or {})) if state == TRIED else {},
     }
     with database.writing() as connection:
-        row = connection.execute(sa.insert(records.Upload).values(said).returning(*_COLUMNS)).one()
-    return Upload(**row._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+        found = connection.execute(sa.insert(records.Upload).values(row).returning(*_COLUMNS)).one()
+    return Upload(**found._mapping)  # noqa: SLF001  SQLAlchemy's public name for a row as a mapping
+
+
+def conclude(database: Database, upload: str, outcome: Report) -> Upload:
+    """Write down what became of a file that was only tried before, once it was to be stored."""
+    state, stored, report = _outcome(outcome)
+    change: dict[str, Any] = {"report": _without_nul(report)}
+    if state == STORED:
+        change |= {"state": state, "stored": stored, "dry_run": False, "said": {}}
+    with database.writing() as connection:
+        query = sa.update(records.Upload).where(_TABLE.c.id == upload).values(change).returning(*_COLUMNS)
+        found = connection.execute(query).one()
+    return Upload(**found._mapping)  # noqa: SLF001
+
+
+def _outcome(outcome: Report | CityError) -> tuple[str, int, dict[str, Any]]:
+    if isinstance(outcome, Report):
+        state = TRIED if outcome.dry_run else STORED if outcome.stored else REFUSED
+        return state, outcome.stored, outcome.as_json(KEPT)
+    return REFUSED, 0, {"detail": outcome.detail, "problems": [p.as_json() for p in outcome.problems[:KEPT]]}
 
 
 def find(database: Database, upload: str, viewer: Viewer) -> Upload:
@@ -126,5 +154,5 @@ def _without_nul(value: Any) -> Any:
 
 _TABLE: Any = records.Upload.__table__
 _COLUMNS: Final = tuple(
-    _TABLE.c[name] for name in ("id", "layer", "filename", "mode", "dry_run", "state", "at", "report")
+    _TABLE.c[name] for name in ("id", "layer", "filename", "mode", "dry_run", "state", "at", "report", "said")
 )

@@ -7,6 +7,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -66,6 +67,11 @@ class Browser:
         answer = self.client.post(f"/api/uploads/{layer}", files={"file": (name, content)}, data=said)
         return answer.status_code, answer.json()
 
+    def post(self, path: str, by: Viewer = ADMIN) -> Any:
+        """Have something done."""
+        self.viewer = by
+        return self.client.post(path)
+
     def get(self, path: str, by: Viewer = ADMIN) -> Any:
         """Read something."""
         self.viewer = by
@@ -73,8 +79,8 @@ class Browser:
 
 
 @pytest.fixture
-def city(database: Database) -> Doors:
-    return Doors(database, Trail())
+def city(database: Database, tmp_path: Path) -> Doors:
+    return Doors(database, Trail(), settings=Settings(home=tmp_path, upload_limit_mb=1))
 
 
 @pytest.fixture
@@ -128,6 +134,38 @@ def test_only_its_giver_and_administrators_read_a_report(browser: Browser, city:
     ]  # fmt: skip
     assert browser.get(f"{path}x").status_code == 404
     assert city.trail.refused == [f"GET {path}"] * 3
+
+
+def test_a_file_that_was_only_tried_is_published_by_its_id(browser: Browser, city: Doors) -> None:
+    body = CSV.format(line("A1") + line("A2", "YS", "DN300")).replace("编号", "code").encode()
+    said = {"datum": "CGCS2000", "mode": "good-rows", "dry_run": "1", "title": "普查"}
+    _, tried = browser.give("pipe_segments", "survey.csv", body, by=WATER, **said)
+    assert (tried["state"], tried["publishable"]) == ("tried", True)
+    door = f"/api/uploads/{tried['id']}/publish"
+    assert [browser.post(door, by=viewer).status_code for viewer in (GAS, PUBLIC)] == [403, 403]
+    assert count(city) == 0
+    done = browser.post(door, by=WATER)
+    assert (done.status_code, done.json()["stored"], done.json()["state"]) == (201, 1, "stored")
+    assert browser.get(f"/api/uploads/{tried['id']}", by=WATER).json() == done.json()
+    with city.database.engine.connect() as connection:
+        assert connection.scalar(sa.text("SELECT title FROM dataset")) == "普查"
+    again = browser.post(door, by=WATER)
+    assert (again.status_code, count(city)) == (409, 1)
+    assert not list((city.settings.home / "uploads").rglob(tried["id"]))
+    assert browser.post("/api/uploads/none/publish", by=WATER).status_code == 404
+
+
+def test_a_tried_file_that_is_refused_or_gone_publishes_nothing(browser: Browser, city: Doors) -> None:
+    body = CSV.format(line("A1") + line("A2", "YS", "DN300")).replace("编号", "code").encode()
+    _, tried = browser.give("pipe_segments", "survey.csv", body, by=WATER, datum="CGCS2000", dry_run="1")
+    door = f"/api/uploads/{tried['id']}/publish"
+    refused = browser.post(door, by=WATER)
+    assert (refused.status_code, refused.json()["problems"][0]["row"]) == (422, 2)
+    assert browser.get(f"/api/uploads/{tried['id']}", by=WATER).json()["state"] == "tried"
+    for kept in (city.settings.home / "uploads").rglob(tried["id"]):
+        kept.unlink()
+    gone = browser.post(door, by=WATER)
+    assert (gone.status_code, "no longer kept" in gone.json()["detail"], count(city)) == (409, True, 0)
 
 
 def test_who_may_not_upload_is_refused_before_the_file_is_read(browser: Browser, city: Doors) -> None:

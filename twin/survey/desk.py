@@ -106,9 +106,16 @@ class Desk:
         return kept
 
     def remap(self, viewer: Viewer, survey: str, mapping: Mapping[str, Any], *, save: bool) -> Kept:
-        """Examine a survey anew under corrected columns. Raises NotFound, Forbidden, Unprocessable, Conflict."""
+        """Examine a survey anew under corrected columns; what was corrected before and is not named again stays.
+
+        Raises:
+            NotFound, Forbidden: there is none, or it is not the viewer's.
+            Unprocessable: the mapping makes no sense.
+            Conflict: the survey is published.
+
+        """
         kept = self._of(viewer, survey)
-        corrections = _checked(mapping)
+        corrections = _merged(kept.corrections, _checked(mapping))
         if kept.state == PUBLISHED:
             raise Conflict("This survey is published; upload it again to examine it otherwise.")
         ordered = self._register.order(kept, corrections)
@@ -265,4 +272,16 @@ def _checked(mapping: Mapping[str, Any]) -> dict[str, Any]:
         if not isinstance(given, Mapping):
             raise Unprocessable(f"mapping.{table} must be an object of column to field.")
         found[str(table)] = mappings.read(table, given)
+    return found
+
+
+def _merged(before: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Earlier corrections with later ones over them; a field that a column now gets is taken from the other one."""
+    found = {}
+    for table in map(str, Table):
+        later = given.get(table, {})
+        taken = {field for field in later.values() if field}
+        kept = {c: f for c, f in before.get(table, {}).items() if c not in later and f not in taken}
+        if kept or later:
+            found[table] = {**kept, **later}
     return found

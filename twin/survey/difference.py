@@ -106,7 +106,7 @@ class Difference:
     def geojson(self, layers: Mapping[str, Layer], most: int = _DRAWN) -> dict[str, Any]:
         """Every change as a GeoJSON feature, longitude first; a removed row where it stood, all others where they lie.
 
-        `fields` lists what differs, before and after.
+        `fields` names what differs, `changes` says it before and after.
         """
         features: list[dict[str, Any]] = []
         total = 0
@@ -238,7 +238,8 @@ class _Told:
             if kind != "removed":
                 told["row"] = int(change.draft.frame["_row"].iloc[at[i]])
             if paired:
-                told["fields"] = self._fields(row)
+                told["changes"] = self._fields(row)
+                told["fields"] = [change["field"] for change in told["changes"]]
             if kind == "moved":
                 told["moved_m"] = round(float(change.apart_m[row]), 3)
             found.append({"type": "Feature", "geometry": geometry, "properties": told})

@@ -58,13 +58,13 @@ class Office:
         assert answered.status_code == 200, answered.text
         return answered.json()
 
-    def hand_in(self, made: Made, owner: str | None = WATER, role: str = "utility", **said: str) -> str:
+    def hand_in(self, made: Made, by: str | None = WATER, role: str = "utility", **said: str) -> str:
         """Give a survey as two CSV files; its id."""
         files = {
             part: (name, frame.to_csv(index=False).encode(), "text/csv")
             for part, name, frame in zip(("points", "lines"), ("管点表.csv", "管线表.csv"), made.frames(), strict=True)
         }
-        answered = self.ask("POST", "", owner, role, files=files, data={"datum": CRS, **said})
+        answered = self.ask("POST", "", by, role, files=files, data={"datum": CRS, **said})
         assert answered.status_code == 202, answered.text
         assert answered.json()["state"] == "reading"
         return str(answered.json()["id"])
