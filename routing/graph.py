@@ -49,7 +49,7 @@ class BadSpeeds(Unprocessable):
     """Some speeds cannot be."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Graph:
     """Arcs and turns over segments.
 

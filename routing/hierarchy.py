@@ -23,7 +23,7 @@ from routing.searches import Scratch
 _VERSION: Final = "1"
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Hierarchy:
     """n vertices by rank, m edges, each kept at its lower end, and their triangles.
 
@@ -120,7 +120,7 @@ def over(order: Rows, begin: Ints, onto: Ints, into_first: Rows, into: Ints) -> 
     )
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Weights:
     """A hierarchy with the times of one vehicle at one generation; ask it only while it is leased.
 

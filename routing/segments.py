@@ -34,7 +34,7 @@ class BadRoads(Unprocessable):
     """Some road segments cannot be travelled."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Segments:
     """n segments between m nodes.
 
