@@ -209,6 +209,10 @@ def test_a_section_shows_each_pipe_at_its_place(client: TestClient) -> None:
     assert "模拟数据" in told
     english = texts(ask(client, "section", {"line": line((-10, 0), (10, 0)), "language": "en", "theme": "dark"}))
     assert "1 Water supply" in english
+    own = texts(ask(client, "section", {"line": line((-10, 0), (10, 0))}, "utility", "gas board"))
+    assert "1 燃气" in own
+    assert not {"2 污水", "1 给水"} & set(own)
+    assert "模拟数据 · 附近另有约 5 段管线不可见" in own
     empty = texts(ask(client, "section", {"line": line((500, 500), (520, 500))}))
     assert any("管线 0 处" in text for text in empty)
 

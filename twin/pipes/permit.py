@@ -9,19 +9,20 @@ from datetime import datetime
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+import numpy as np
 import pandas as pd
 import shapely
 import sqlalchemy as sa
 
 from gis_core.access import Viewer, may_read, visible
 from gis_core.database import Database
-from gis_core.errors import Unprocessable
+from gis_core.errors import TooLarge, Unprocessable
 from gis_core.model import Codes
 from gis_core.spec import Layer
 from twin.pipes import plan, profile, section, sheet
 from twin.pipes.dig import Examination, section_line
 from twin.pipes.paper import LIGHT, Drawing, Theme
-from twin.pipes.reading import Seen, named, near
+from twin.pipes.reading import Seen, named, near, unseen
 from twin.pipes.section import Cut, Language
 
 SEGMENTS, POINTS, STREETS, BUILDINGS = "pipe_segments", "pipe_points", "roads", "buildings"
@@ -30,6 +31,7 @@ MOST_REACHES: Final = 300
 _BEYOND_M: Final = 5.0
 _CLASS_FIELD: Final = "pipe_class"
 _SIMULATED: Final = {"zh": "模拟数据", "en": "Simulated data"}
+_UNSEEN: Final = {"zh": "附近另有约 {} 段管线不可见", "en": "about {} pipes near it are not shown to you"}
 _ONWARD: Final = ("code", "start_point", "end_point", "diameter_mm", "flow")
 
 
@@ -45,7 +47,7 @@ class Desk:
     def near(self, layer: str, place: Any, columns: Sequence[str] | None = None) -> Seen:
         """What the viewer may see of a layer at a place in metres; nothing of a layer that is closed to them."""
         if not may_read(self.layers[layer], self.viewer):
-            return Seen(pd.DataFrame(), shapely.from_wkt([]))
+            return Seen(pd.DataFrame(), np.array([], dtype=object))
         with self.database.reading(self.viewer) as connection:
             return near(connection, self.layers[layer], self.viewer, place, self.metric_crs, columns=columns)
 
@@ -60,11 +62,15 @@ class Desk:
 
 @dataclass(frozen=True)
 class Section:
-    """A section: its line in metres, the pipes it cuts, and the ground along it where that is known."""
+    """A section: its line in metres, the pipes it cuts, the ground along it where that is known.
+
+    About `unseen` pipes lie in the hexagons there that the viewer may not see.
+    """
 
     line: Any
     cuts: list[Cut]
     ground: Any
+    unseen: int
 
     @property
     def simulated(self) -> bool:
@@ -85,12 +91,15 @@ def cut_along(desk: Desk, line: shapely.LineString) -> Section:
         seen = near(connection, desk.layers[SEGMENTS], desk.viewer, line, desk.metric_crs)
     points = desk.near(POINTS, line.buffer(20), ("ground_m",))
     cuts = section.cuts_of(line, seen.frame, seen.shapes) if len(seen) else []
-    return Section(line, cuts, section.ground_of(line, cuts, points.frame, points.shapes))
+    others = unseen(desk.database, desk.layers[SEGMENTS], desk.viewer, line, desk.metric_crs)
+    return Section(line, cuts, section.ground_of(line, cuts, points.frame, points.shapes), others.count)
 
 
 def draw_section(desk: Desk, found: Section, *, language: Language = "zh", theme: Theme = LIGHT) -> Drawing:
     """The drawing of a section."""
-    note = _SIMULATED[language] if found.simulated else ""
+    notes = [_SIMULATED[language]] if found.simulated else []
+    notes += [_UNSEEN[language].format(found.unseen)] if found.unseen else []
+    note = " · ".join(notes)
     return section.draw(
         found.cuts, found.line.length, desk.classes, ground=found.ground, language=language, theme=theme, note=note
     )
@@ -131,8 +140,9 @@ def permit(desk: Desk, found: Examination, facts: Mapping[str, Any], purpose: st
     dug = (_BEYOND_M, line.length - _BEYOND_M, found.dig.depth_m)
     drawn = section.draw(cut.cuts, line.length, desk.classes, ground=cut.ground, dig=dug, numbers=numbers)
     frame = shapely.box(*plan.extent(found, 182, 96)[:4])
-    streets, buildings = desk.near(STREETS, frame.buffer(20), ("name", "rank")), desk.near(BUILDINGS, frame, ("code",))
-    shown = Seen(*_joined(found.seen, desk.near(SEGMENTS, frame)))
+    streets = _if_few(desk, STREETS, frame.buffer(20), ("name", "rank"))
+    buildings = _if_few(desk, BUILDINGS, frame, ("code",))
+    shown = Seen(*_joined(found.seen, _if_few(desk, SEGMENTS, frame, None)))
     ground = plan.Ground(buildings.shapes.tolist(), streets.shapes.tolist(), streets.frame)
     drawn_plan = plan.draw(replace(found, seen=shown), ground, desk.classes, section=line)
     title = facts["title"]
@@ -145,6 +155,14 @@ def permit(desk: Desk, found: Examination, facts: Mapping[str, Any], purpose: st
         attribution=tuple(facts["attribution"]),
     )
     return sheet.print_sheet(found, heading, desk.classes, drawn_plan, drawn)
+
+
+def _if_few(desk: Desk, layer: str, place: Any, columns: Sequence[str] | None) -> Seen:
+    """What a plan shows of a layer; nothing where it would be too much to be told apart at the plan's scale."""
+    try:
+        return desk.near(layer, place, columns)
+    except TooLarge:
+        return Seen(pd.DataFrame(columns=list(columns or ())), np.array([], dtype=object))
 
 
 def _number(found: Examination, viewer: Viewer, at: datetime) -> str:
