@@ -245,13 +245,15 @@ class Reader:
         own = frame["pipe_class"]
         by_minor = _texts(each(sub, lambda word: minors.get(fold_word(word), (None, None))[0]))
         letters = _texts(each(sub, lambda word: minors.get(fold_word(word), (None, None))[1]))
-        coded = each(frame["feature_code"], codes.minor_of)
-        by_code = _texts([known and known.pipe_class for known in coded])
-        numbers = frame["point_no" if self.table is Table.points else "start_point"]
-        by_number = _texts(each(numbers.str.extract(_LETTERS, expand=False), _class_of_letters))
         vague = (own == words.DRAINAGE).fillna(value=False) | own.isna()
-        best = own.mask(vague, by_minor).fillna(by_code).fillna(by_number)
-        letters = letters.fillna(_texts([known and known.letters for known in coded]))
+        best = own.mask(vague, by_minor)
+        if letters.isna().any():
+            coded = each(frame["feature_code"], codes.minor_of)
+            best = best.fillna(_texts([known and known.pipe_class for known in coded]))
+            letters = letters.fillna(_texts([known and known.letters for known in coded]))
+        if best.isna().any():
+            numbers = frame["point_no" if self.table is Table.points else "start_point"]
+            best = best.fillna(_texts(each(numbers.str.extract(_LETTERS, expand=False), _class_of_letters)))
         clash = own.notna() & ~vague & by_minor.notna() & (own != by_minor)
         rows = where(clash.to_numpy(bool))
         if len(rows):
