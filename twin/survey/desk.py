@@ -226,8 +226,9 @@ class Desk:
     def _difference(self, kept: Kept) -> tuple[dict[str, Any], dict[str, Any]]:
         """Counts and GeoJSON of what publishing would change as of now; computed once for each state of the layers."""
         results = self._register.results(kept)
+        reader = Viewer(Role.utility, kept.owner, name="chengtu")
         with self._comparing:
-            with self._database.reading(Viewer(Role.admin, name="chengtu"), limit_s=_READ_S) as connection:
+            with self._database.reading(reader, limit_s=_READ_S) as connection:
                 against = list(standing.layer_versions(connection))
                 cached = results.folder / f"difference-{'-'.join(map(str, against))}.json"
                 if cached.is_file():

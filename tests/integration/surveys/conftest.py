@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -42,11 +42,14 @@ class Office:
 
     client: TestClient
     database: Database
+    tokens: dict[tuple[str, str | None], str] = field(default_factory=dict)
 
     def headers(self, owner: str | None, role: str = "utility") -> dict[str, str]:
         """What somebody of an owner sends."""
-        token = self.client.app.state.city.door.make(role, owner=owner)  # type: ignore[attr-defined]
-        return {"Authorization": f"Bearer {token}"}
+        if (role, owner) not in self.tokens:
+            made = self.client.app.state.city.door.make(role, owner=owner)  # type: ignore[attr-defined]
+            self.tokens[role, owner] = made
+        return {"Authorization": f"Bearer {self.tokens[role, owner]}"}
 
     def ask(self, method: str, path: str, owner: str | None = WATER, role: str = "utility", **sent: Any) -> Any:
         """The answer to a request."""
