@@ -40,7 +40,8 @@ class Closure:
     """Something that keeps vehicles off some roads, or slows them.
 
     Where: inside `area` (longitude, latitude), on `segments` (their codes) and on OSM `ways`. What: water
-    `depth_m` deep, a `speed_kmh`, or, with neither, no way at all. When: from `since` to `until` (aware; None: always). `spares` are
+    `depth_m` deep, a `speed_kmh`, or, with neither, no way at all.
+    When: from `since` to `until` (aware; None: always). `spares` are
     the modes that it does not bind. `zh` and `en` say why.
     """
 

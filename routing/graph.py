@@ -265,7 +265,7 @@ def _angles(segments: Segments, segment: Rows, back: npt.NDArray[np.bool_], begi
 def _bearings(segments: Segments) -> tuple[Floats, Floats]:
     """The direction (degrees from north) in which each segment leaves its first node, and comes to its last."""
     lon, lat = np.radians(segments.xy).T
-    x, y = lon * np.cos(lat), lat
+    wide = np.cos(lat)
     first, last = segments.first[:-1], segments.first[1:] - 1
     reach = np.radians(_STEP_M / 111_195.0)
 
@@ -273,9 +273,11 @@ def _bearings(segments: Segments) -> tuple[Floats, Floats]:
         """From `node`, the first vertex at least some metres off, or the last there is."""
         at = node + step
         for _ in range(4):
-            near = np.hypot(x[at] - x[node], y[at] - y[node]) < reach
+            near = np.hypot((lon[at] - lon[node]) * wide[node], lat[at] - lat[node]) < reach
             at = np.where(near & (at != stop), at + step, at)
-        return np.asarray(np.degrees(np.arctan2((x[at] - x[node]) * step, (y[at] - y[node]) * step)))
+        return np.asarray(
+            np.degrees(np.arctan2((lon[at] - lon[node]) * wide[node] * step, (lat[at] - lat[node]) * step))
+        )
 
     return beyond(first, 1, last), beyond(last, -1, first)
 
