@@ -117,6 +117,17 @@ def test_a_formula_without_a_value_is_a_problem_and_one_with_a_value_is_its_valu
     assert told == [("A3", 4, "start_depth_m"), ("A3", 5, "start_depth_m")]
 
 
+@pytest.mark.parametrize("far", ["XFD1048576", "A1048576", "ZZ90000"])
+def test_a_sheet_with_a_cell_far_away_does_not_fill_the_memory(far: str, tmp_path: Path) -> None:
+    book = openpyxl.Workbook()
+    sheet = book.active
+    assert sheet is not None
+    sheet.append(["点号", "X", "Y"])
+    sheet[far] = 1
+    book.save(tmp_path / "s.xlsx")
+    assert "far away" in refused(read(tmp_path / "s.xlsx"))
+
+
 def test_old_excel_is_refused_with_words(tmp_path: Path) -> None:
     (tmp_path / "s.xls").write_bytes(b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1")
     assert "save it as .xlsx" in refused(read(tmp_path / "s.xls"))
@@ -194,6 +205,15 @@ def test_geopackage_with_two_layers(made: Made, tmp_path: Path) -> None:
     for name, frame in zip(("管点", "管线"), shaped(made), strict=True):
         frame.to_file(tmp_path / "s.gpkg", layer=name)
     assert clean(read(tmp_path / "s.gpkg", datum=None), made).skipped == {}
+
+
+def test_a_file_that_says_another_system_than_was_declared_is_told(made: Made, tmp_path: Path) -> None:
+    for name, frame in zip(("管点", "管线"), shaped(made), strict=True):
+        frame.to_file(tmp_path / "s.gpkg", layer=name)
+    clean(read(tmp_path / "s.gpkg", datum="CGCS2000 CM 117E"), made)
+    told = [i for i in examine(read(tmp_path / "s.gpkg", datum="EPSG:4547"), made.facts()).problems if i.row is None]
+    assert [(i.rule, i.severity) for i in told] == [("K1", "error")]
+    assert "4548" in told[0].en
 
 
 def test_geojson_with_points_and_lines_in_degrees(made: Made, tmp_path: Path) -> None:

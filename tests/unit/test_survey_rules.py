@@ -195,8 +195,13 @@ def test_k3_a_zone_number_that_was_not_declared_or_is_missing(tmp_path: Path) ->
 
 @pytest.mark.parametrize("datum", ["EPSG:4547", "CGCS2000 6-degree zone 19"])
 def test_k4_another_zone(datum: str, tmp_path: Path) -> None:
-    found = said(examined(make(FIRST), tmp_path, datum=datum))
-    assert "K4" in {r for r, _, _ in found} or "K3" in {r for r, _, _ in found}
+    examination = examined(make(FIRST), tmp_path, datum=datum)
+    told = [i for i in examination.problems if i.rule in {"K3", "K4"}]
+    assert {i.row for i in told} == set(range(1, FIRST + 1))
+    assert examination.faulty
+    if datum == "EPSG:4547":
+        assert {i.rule for i in told} == {"K4"}
+        assert "4548" in told[0].en
 
 
 def test_k5_a_local_grid_comes_through_its_named_affine_or_not_at_all(tmp_path: Path) -> None:

@@ -50,16 +50,30 @@ def declared(
     datum: str | None, said: str | None, grids: Mapping[str, LocalGrid] | None
 ) -> tuple[Source | None, list[Found]]:
     """What coordinates are in, by their giver or by the file; without either, or for a word nobody knows, a K1."""
+    known: list[Source] = []
     for text in (datum, said):
         if not text:
             continue
         try:
-            return crs.declare(text, grids), []
+            known.append(crs.declare(text, grids))
         except UnknownCrs as error:
+            if known:
+                break
             zh = f"坐标系“{text[:60]}”无法识别：请申报一种已知坐标系或本单位命名的地方坐标系"
             return None, [_of_all("K1", zh, error.detail)]
+    if len(known) > 1 and not _alike(*known):
+        one, other = (source.tag for source in known)
+        zh = f"申报为 {one}，文件中却注明 {other}：请确认"
+        return known[0], [_of_all("K1", zh, f"declared as {one}, but the file says {other}")]
+    if known:
+        return known[0], []
     zh = "未申报坐标系：文件没有说明，请申报后重新检查"
     return None, [_of_all("K1", zh, f"no coordinate system was declared and the file does not say it: {crs.ACCEPTED}")]
+
+
+def _alike(one: Source, other: Source) -> bool:
+    """Whether two systems are the same, whatever their names."""
+    return (one.plain and other.plain) or (one.datum, one.crs, one.local) == (other.datum, other.crs, other.local)
 
 
 def place(points: pd.DataFrame, source: Source | None, bounds: Bounds | None) -> Placed:

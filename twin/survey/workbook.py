@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
-from typing import Any, Final
+from typing import IO, Any, Final
 
 import numpy as np
 import pyarrow as pa
@@ -30,6 +30,11 @@ _OVERLAP: Final = 64 * 2**10
 _KEPT_REFERENCES: Final = 100_000
 _MOST_COLUMNS: Final = 2_000
 _EXACT: Final = 2**53
+_LETTERS: Final = 26
+_NO_SHEETS: Final = frozenset({"xl/sharedStrings.xml", "xl/styles.xml", "[Content_Types].xml"})
+_SMALL_AREA: Final = 4_000_000
+_SPARSEST: Final = 30
+_WIDE: Final = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{2,3})\d""")
 # A cell with a formula and no value: <c r="B2"><f>A1</f></c>, also with an empty <v>.
 _EMPTY_FORMULA: Final = re.compile(
     rb'<c\b[^>]*?\br="([A-Z]{1,3})(\d+)"[^>]*>\s*<f\b(?:[^>]*/>|[^>]*>[^<]*</f>)\s*(?:<v\s*/>|<v>\s*</v>)?\s*</c>'
@@ -45,13 +50,9 @@ def read(path: Path) -> list[Raw]:
                 raise Unreadable("The file is called *.xlsx, but its content is no Excel workbook.")
         book = python_calamine.CalamineWorkbook.from_path(str(path))
         names = [sheet.name for sheet in book.sheets_metadata if str(sheet.typ).endswith("WorkSheet")][:_SHEETS]
-        found = []
-        for name in names:
-            sheet = book.get_sheet_by_name(name)
-            cells = sheet.to_python(skip_empty_area=False)
-            if raw := _table(name, cells):
-                found.append(raw)
-        formulas = _formulas_without_value(path, names)
+        formulas = _scan(path, names)
+        tables = (_table(name, book.get_sheet_by_name(name).to_python(skip_empty_area=False)) for name in names)
+        found = [table for table in tables if table is not None]
     except (zipfile.BadZipFile, python_calamine.CalamineError, OSError, ValueError, KeyError) as error:
         raise Unreadable(f"The Excel file is damaged: {str(error)[:200]}") from error
     if not found:
@@ -126,36 +127,60 @@ def _said(value: Any) -> str | None:
     return str(value)
 
 
-def _formulas_without_value(path: Path, names: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
-    """Cells (row and column from 1) of each sheet that have a formula and no value."""
+def _scan(path: Path, names: Sequence[str]) -> dict[str, list[tuple[int, int]]]:
+    """Cells (row and column from 1) of each sheet that have a formula and no value.
+
+    Raises Unreadable for a sheet whose few cells lie so far apart that the space between them would fill the memory.
+    """
     found: dict[str, list[tuple[int, int]]] = {}
     with zipfile.ZipFile(path) as archive:
-        parts = sorted(
+        # Programs number the parts in the order of the sheets; where they do not, the count still tells.
+        ordered = sorted(
             (n for n in archive.namelist() if re.fullmatch(r"xl/worksheets/sheet\d+\.xml", n)),
             key=lambda n: int(re.sub(r"\D", "", n)),
         )
-        # Programs number the parts in the order of the sheets; where they do not, the count still tells.
-        for name, part in zip(names, parts, strict=False):
-            cells: dict[tuple[int, int], None] = {}
-            with archive.open(part) as file:
-                tail = b""
-                while chunk := file.read(_CHUNK):
-                    text = tail + chunk
-                    tail = text[-_OVERLAP:]
-                    if b"<f" not in text:
-                        continue
-                    for match in _EMPTY_FORMULA.finditer(text):
-                        cells[int(match[2]), _column_number(match[1])] = None
-                    if len(cells) > _KEPT_REFERENCES:
-                        break
-            found[name] = list(cells)
+        sheets = dict(zip(ordered, names, strict=False))
+        for part in archive.namelist():
+            if part.endswith(".xml") and part not in _NO_SHEETS:
+                with archive.open(part) as file:
+                    found[sheets.get(part, part)] = _scan_part(file)
     return found
+
+
+def _scan_part(file: IO[bytes]) -> list[tuple[int, int]]:
+    formulas: dict[tuple[int, int], None] = {}
+    tail, count, farthest = b"", 0, (0, 0)
+    while chunk := file.read(_CHUNK):
+        text = tail + chunk
+        tail = text[-_OVERLAP:]
+        count += chunk.count(b"<c ")
+        farthest = _farthest(text, farthest)
+        if b"<f" in text and len(formulas) < _KEPT_REFERENCES:
+            for match in _EMPTY_FORMULA.finditer(text):
+                formulas[int(match[2]), _column_number(match[1])] = None
+    rows, columns = farthest
+    if columns > _MOST_COLUMNS or rows * columns > max(_SMALL_AREA, _SPARSEST * count):
+        raise Unreadable("A sheet has cells far away from all others: delete them, or copy the table to a new sheet.")
+    return list(formulas)
+
+
+def _farthest(text: bytes, known: tuple[int, int]) -> tuple[int, int]:
+    """The last row, by its number of digits, and the last column that cells of a sheet's XML name."""
+    rows, columns = known
+    columns = max((columns, _LETTERS, *(_column_number(letters) for letters in set(_WIDE.findall(text)))))
+    for digits in (7, 6, 5, 4):
+        if rows >= 10**digits - 1:
+            break
+        if re.search(rb"""[\s]r\s*=\s*["'][A-Za-z]{1,3}\d{%d}""" % digits, text):
+            rows = 10**digits - 1
+            break
+    return max(rows, 999), columns
 
 
 def _column_number(letters: bytes) -> int:
     """The number of a column from 1 by its letters, such as 28 for AB."""
     number = 0
-    for letter in letters:
+    for letter in letters.upper():
         number = 26 * number + letter - ord("A") + 1
     return number
 
