@@ -54,6 +54,7 @@ function isolated(app: App, work: PipeWork, told: Isolation, failed: string[], s
     h('h3', {}, tell('isolated')), sums(shut, ISOLATED, ''),
     cut_off.pipes + cut_off.hidden.pipes > 0 ? h('h3', {}, tell('cut_off')) : null,
     cut_off.pipes + cut_off.hidden.pipes > 0 ? sums(cut_off, CUT_OFF, '') : null,
+    told.network.sources === 0 && h('p', {class: 'note', 'data-testid': 'no-source'}, tell('sources.none')),
     alternatives.length > 0 && h('h3', {}, tell('alternatives')),
     h('ul', {class: 'alternatives'}, ...alternatives.map((one) => h('li', {class: 'note'}, tell('alternative', {code: one.without ?? '—', n: one.closing, customers: one.isolated.customers === null ? tell('customers.hidden') : number(one.isolated.customers + (one.cut_off.customers ?? 0))})))),
     drawn(told.features.length, told.matched),

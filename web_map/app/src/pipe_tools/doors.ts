@@ -27,7 +27,7 @@ export interface PipeFeature {
 }
 
 interface Paged {
-  network: {generation: string; pipe_class: string};
+  network: {generation: string; pipe_class: string; sources: number};
   features: PipeFeature[];
   matched: number;
   next: number | null;

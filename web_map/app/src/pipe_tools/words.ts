@@ -40,6 +40,7 @@ const STRINGS = {
   'valves.restoring': ['可改由其他水源供水，打开：{codes}', 'Can be fed another way by opening: {codes}'],
   'isolated': ['隔离范围', 'Shut off'],
   'cut_off': ['失去水源', 'Loses its source'],
+  'sources.none': ['这张管网里没有已知水源，无法判断谁会失去水源。', 'This network has no known source, so what would lose its source cannot be told.'],
   'alternatives': ['若某阀失效', 'If one valve fails'],
   'alternative': ['{code} 失效：关 {n} 个，影响用户 {customers}', 'Without {code}: close {n}, {customers} customers'],
   'users': ['受影响用户 {n}', '{n} customers affected'],

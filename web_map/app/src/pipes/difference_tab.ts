@@ -1,7 +1,7 @@
 // What publishing would change: counts, and the changed things one by one, a click away from their place.
 import {words} from '../api';
 import {fill, h} from '../dom';
-import {number} from '../format';
+import {fieldValue, number} from '../format';
 import {pick} from '../i18n';
 import {SIGN} from './colours';
 import {trouble} from './dialogs';
@@ -44,16 +44,16 @@ function row(page: Page, {geometry, properties}: Changed): HTMLElement {
     h('td', {class: `narrow change ${change}`}, h('span', {class: 'sign'}, SIGN[change] ?? ''), tell(`change.${change}`)),
     h('td', {class: 'narrow'}, tell(`what.${table}`)),
     h('td', {class: 'narrow code'}, String(properties.code ?? '')),
-    h('td', {}, [typeof properties.moved_m === 'number' ? tell('difference.moved', {m: number(properties.moved_m)}) : '', ...fieldsOf(properties)].filter(Boolean).join('；')),
+    h('td', {}, [typeof properties.moved_m === 'number' ? tell('difference.moved', {m: number(properties.moved_m)}) : '', ...fieldsOf(page, line ? 'pipe_segments' : 'pipe_points', properties)].filter(Boolean).join('；')),
   );
 }
 
-/** The fields that differ, each with what it was and what it becomes. */
-function fieldsOf({changes}: Record<string, unknown>): string[] {
-  const told = Array.isArray(changes) ? (changes as {zh: string; en: string; before: unknown; after: unknown}[]) : [];
-  return told.map(({zh, en, before, after}) => `${pick({zh, en})} ${value(before)} → ${value(after)}`);
-}
-
-function value(given: unknown): string {
-  return given === null || given === undefined || given === '' ? '—' : typeof given === 'number' ? number(given) : String(given);
+/** The fields that differ, each with what it was and what it becomes, codes by their names. */
+function fieldsOf({catalogue}: Page, layer: string, {changes}: Record<string, unknown>): string[] {
+  const told = Array.isArray(changes) ? (changes as {field: string; zh: string; en: string; before: unknown; after: unknown}[]) : [];
+  return told.map(({field: name, zh, en, before, after}) => {
+    const field = catalogue.field(layer, name);
+    const said = (value: unknown): string => fieldValue(value, field, catalogue.city.time_zone);
+    return `${pick({zh, en})} ${said(before)} → ${said(after)}`;
+  });
 }

@@ -8,6 +8,9 @@ import {good} from './publishing';
 import {CHANGES, restore, versions, type Version} from './surveys';
 import {tell, type Said} from './words';
 
+/** The columns of words come first, then those of figures. */
+const NAMES = 4;
+
 export function versionsTab(root: HTMLElement, page: Page): void {
   const {desk, catalogue} = page;
   let listed: Version[] = [];
@@ -42,7 +45,7 @@ export function versionsTab(root: HTMLElement, page: Page): void {
     fill(root,
       done !== null && good(tell('versions.restored', {n: done})),
       h('table', {class: 'rows', 'data-testid': 'versions'},
-        h('thead', {}, h('tr', {}, ...heads.map((head) => h('th', {scope: 'col'}, tell(head))), h('th', {}))),
+        h('thead', {}, h('tr', {}, ...heads.map((head, i) => h('th', {scope: 'col', class: i < NAMES ? '' : 'figure'}, tell(head))), h('th', {}))),
         h('tbody', {}, ...listed.map((version) =>
           h('tr', {'data-version': version.number, 'data-current': String(version.current)},
             h('td', {class: 'narrow'}, h('strong', {}, String(version.number)), version.current ? h('span', {class: 'badge'}, tell('versions.current')) : null),
