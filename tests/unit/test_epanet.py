@@ -99,6 +99,28 @@ def test_a_part_without_a_source_gets_one_that_is_told() -> None:
     assert not hydraulics.pressure_loss(model.network, []).cut_off.any()
 
 
+def test_what_is_missing_is_missing_and_not_a_name() -> None:
+    """Frames of a database hold NaN for what is not there: no valve is closed by it, and no two ends are joined."""
+    points, segments = street(V={"valve_open": None})
+    frame = segments.frame.astype({"start_point": "str", "end_point": "str"})
+    frame["start_point"] = frame["start_point"].where(frame.index != 2)
+    frame["end_point"] = frame["end_point"].where(frame.index != 2)
+    model = epanet.model_of(points, Seen(frame, segments.shapes))
+    assert not any("closed valve" in note for note in model.notes)
+    assert "nan" not in model.nodes
+    assert model.network.num_links == 4, "three pipes, and the feed of the part that is not joined"
+
+
+def test_made_names_never_meet_real_ones() -> None:
+    points, segments = street()
+    frame = segments.frame.assign(start_point=["水厂 1", "N1", "H"], end_point=["N1", "H", "E"])
+    model = epanet.model_of(points, Seen(frame, segments.shapes))
+    assert len(set(model.nodes.values())) == len(model.nodes) == 4
+    abandoned = Seen(frame.assign(status="abandoned"), segments.shapes)
+    with pytest.raises(Unprocessable, match="out of use"):
+        epanet.model_of(points, abandoned)
+
+
 def test_no_water_is_said() -> None:
     points, segments = street()
     with pytest.raises(Unprocessable, match="no water pipes"):

@@ -123,6 +123,11 @@ def test_the_way_down_takes_the_wider_pipe_and_ends_in_a_ring() -> None:
     assert profile.downstream("X", leaving, 100) == []
 
 
+def test_an_unknown_flow_is_followed_and_an_unnamed_end_is_the_end() -> None:
+    pipes = pd.DataFrame([{**sewer(0), "flow": None}, {**sewer(1), "end_point": None}]).astype({"flow": "str"})
+    assert profile.downstream("W0", lambda point: pipes[pipes["start_point"] == point], 9) == ["S0"]
+
+
 def examined(dug: dig.Dig, near: Seen) -> dig.Examination:
     found = dig.neighbours_of(dug, near, 3.0)
     return dig.Examination(dug, 3.0, found, dig.owners_of(found), Unseen(7), near)

@@ -24,7 +24,7 @@ from scipy.sparse.csgraph import connected_components
 from data.codes.hydraulics import coefficient
 from gis_core.errors import Unprocessable
 from twin.pipes.frames import Frames, frames_of
-from twin.pipes.reading import Seen
+from twin.pipes.reading import Seen, text_of
 
 WATER: Final = "water"
 USUAL_HEAD_M: Final = 40.0
@@ -77,10 +77,14 @@ class _Builder:
         for about, shape in zip(frame.to_dict("records"), segments.shapes, strict=True):
             if about["pipe_class"] == WATER and about.get("status") not in _OUT_OF_USE:
                 self.rows.append({**about, "shape": shape})
+        if not self.rows:
+            raise Unprocessable("the water pipes here are all out of use")
         self.points = {about["code"]: about for about in points.frame.to_dict("records")} if len(points) else {}
         self.places = dict(zip(points.frame["code"], points.shapes, strict=True)) if len(points) else {}
         self.head_m = source_head_m
         self.network = wntr_of().network.WaterNetworkModel()
+        self.node_names: set[str] = set()
+        self.link_names: set[str] = set()
         self.nodes: dict[str, str] = {}
         self.links: dict[str, str] = {}
         self.at: dict[str, list[str]] = {}
@@ -103,10 +107,10 @@ class _Builder:
     def _node(self, about: Mapping[Hashable, Any], end: str) -> str:
         place = 0 if end == "start" else -1
         x, y = shapely.get_coordinates(about["shape"])[place]
-        code = str(about.get(f"{end}_point") or f"at {x:.2f} {y:.2f}")
+        code = text_of(about.get(f"{end}_point")) or f"at {x:.2f} {y:.2f}"
         if code in self.nodes:
             return self.nodes[code]
-        name = self.nodes[code] = self._name(code, f"N{len(self.nodes) + 1}", self.nodes)
+        name = self.nodes[code] = _name(code, f"N{len(self.nodes) + 1}", self.node_names)
         known = self.points.get(code, {})
         ground, level = known.get("ground_m"), about.get(f"{end}_level_m")
         depth = _number(about.get(f"{end}_depth_m"), 0.0)
@@ -124,7 +128,7 @@ class _Builder:
 
     def _pipe(self, number: int, about: Mapping[Hashable, Any], ends: list[str]) -> None:
         code = str(about["code"])
-        name = self.links[code] = self._name(code, f"P{number}", self.links)
+        name = self.links[code] = _name(code, f"P{number}", self.link_names)
         self.network.add_pipe(
             name,
             ends[0],
@@ -156,28 +160,23 @@ class _Builder:
                 widest[own] = pipe
         for own, pipe in widest.items():
             node = self.network.get_node(pipe.start_node_name)
-            name, (x, y) = f"SRC{own}", node.coordinates
+            name, (x, y) = _name(f"SRC{own}", f"SRC{own}", self.node_names), node.coordinates
             head = node.elevation + USUAL_COVER_M + self.head_m
             self.network.add_reservoir(name, base_head=head, coordinates=(x - _ASIDE_M, y))
-            self.network.add_pipe(
-                f"FEED{own}", name, node.name, length=1.0, diameter=pipe.diameter, roughness=pipe.roughness
-            )
+            feed = _name(f"FEED{own}", f"FEED{own}", self.link_names)
+            self.network.add_pipe(feed, name, node.name, length=1.0, diameter=pipe.diameter, roughness=pipe.roughness)
         if widest:
             self.notes.append(f"{len(widest)} of {count} parts have no known source: one was assumed (SRC...)")
 
     def _close_valves(self) -> None:
         for code, name in self.nodes.items():
             known = self.points.get(code, {})
-            if known.get("kind") != "valve" or known.get("valve_open") in (None, True):
+            if known.get("kind") != "valve" or known.get("valve_open") is not False:
                 continue
             # All pipes but one: what lies on the two sides of the valve is then apart, and the point is not.
             for link in self.at.get(name, [])[1:]:
                 self.network.get_link(link).initial_status = "CLOSED"
             self.notes.append(f"{code}: closed valve")
-
-    def _name(self, code: str, made: str, taken: Mapping[str, str]) -> str:
-        names = set(taken.values()) if not _PLAIN.fullmatch(code) else taken.values()
-        return code if _PLAIN.fullmatch(code) and code not in names else made
 
 
 def as_inp(model: Model) -> str:
@@ -286,6 +285,15 @@ class _Importer:
             "owner": self.owner,
             "shape": line,
         }
+
+
+def _name(code: str, made: str, taken: set[str]) -> str:
+    """The code where EPANET can hold it and nothing else is called so, else a made name; noted as taken."""
+    name = code if _PLAIN.fullmatch(code) and code not in taken else made
+    while name in taken:
+        name += "_"
+    taken.add(name)
+    return name
 
 
 def _tag(code: str) -> str:

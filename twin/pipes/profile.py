@@ -13,6 +13,7 @@ import pandas as pd
 from gis_core.errors import Unprocessable
 from gis_core.model import Codes
 from twin.pipes.paper import LIGHT, Drawing, Patch, Stroke, Theme, Words, box, width_of
+from twin.pipes.reading import text_of
 from twin.pipes.section import Language, blend, fit_scale, is_number, nice_step, size_of
 
 _WIDTH, _LEFT, _RIGHT, _TOP = 320.0, 30.0, 10.0, 26.0
@@ -20,7 +21,7 @@ _PLOT_HEIGHT, _ROW = 96.0, 6.2
 _NARROW_MM: Final = 9.0
 _WELL_MM: Final = 1.1
 _LEGIBLE_MM: Final = 1.5
-_FORWARD: Final = ("forward", "none", "", None)
+_FORWARD: Final = ("forward", "none", "")
 
 
 @dataclass(frozen=True)
@@ -61,7 +62,7 @@ def path_of(frame: pd.DataFrame, codes: Sequence[str]) -> list[Reach]:
     surveyed = all(is_number(about.get(k)) for about in ordered for k in ("start_level_m", "end_level_m"))
     reaches: list[Reach] = []
     for about in ordered:
-        ends = (about.get("start_point"), about.get("end_point"))
+        ends = (text_of(about.get("start_point")), text_of(about.get("end_point")))
         if reaches:
             turned = ends[0] != reaches[-1].end
             if turned and ends[1] != reaches[-1].end:
@@ -69,7 +70,7 @@ def path_of(frame: pd.DataFrame, codes: Sequence[str]) -> list[Reach]:
                     f"pipe {about['code']!r} does not begin at {reaches[-1].end!r}, where the last ends"
                 )
         elif len(ordered) > 1:
-            turned = ends[0] in (ordered[1].get("start_point"), ordered[1].get("end_point"))
+            turned = ends[0] in (text_of(ordered[1].get("start_point")), text_of(ordered[1].get("end_point")))
         else:
             turned = about.get("flow") == "backward"
         reaches.append(_reach(about, turned=turned, surveyed=surveyed))
@@ -86,12 +87,12 @@ def downstream(start: str, leaving: Callable[[str], pd.DataFrame], most: int) ->
     while len(codes) < most:
         found = leaving(at)
         onward = [
-            (float(row["diameter_mm"]), str(row["code"]), str(row["end_point"] if starts else row["start_point"]))
+            (float(row["diameter_mm"]), str(row["code"]), text_of(row["end_point"] if starts else row["start_point"]))
             for row in found.to_dict("records")
             for starts in (row["start_point"] == at,)
-            if (row.get("flow") in _FORWARD if starts else row.get("flow") == "backward")
+            if (text_of(row.get("flow")) in _FORWARD if starts else row.get("flow") == "backward")
         ]
-        onward = [step for step in onward if step[2] not in met]
+        onward = [step for step in onward if step[2] and step[2] not in met]
         if not onward:
             break
         _, code, at = max(onward)
@@ -112,8 +113,8 @@ def _reach(about: Mapping[str, Any], *, turned: bool, surveyed: bool) -> Reach:
         code=str(about["code"]),
         pipe_class=str(about["pipe_class"]),
         size=size_of(dict(about)),
-        start=str(about.get(f"{ends[0]}_point") or ""),
-        end=str(about.get(f"{ends[1]}_point") or ""),
+        start=text_of(about.get(f"{ends[0]}_point")),
+        end=text_of(about.get(f"{ends[1]}_point")),
         length_m=max(float(about["metres"] if length is None or not is_number(length) else length), 0.01),
         start_invert_m=inverts[0],
         end_invert_m=inverts[1],

@@ -49,6 +49,11 @@ class Unseen:
     resolution: int = FINEST_PRESENCE
 
 
+def text_of(value: Any) -> str:
+    """A text of a frame; empty where it is missing, in whichever way frames say so."""
+    return "" if value is None or value != value else str(value)  # noqa: PLR0124  NaN
+
+
 def to_metres(geometry: shapely.Geometry, metric_crs: str) -> Any:
     """A geometry of EPSG:4326 in metres."""
     return crs.to_metric(np.array([geometry], dtype=object), metric_crs)[0]

@@ -18,7 +18,7 @@ import shapely
 
 from data.codes.hydraulics import manning
 from gis_core.errors import Unprocessable
-from twin.pipes.reading import Seen
+from twin.pipes.reading import Seen, text_of
 
 DRAINS: Final = ("storm", "combined", "sewage")
 RAINED_ON: Final = frozenset({"storm", "combined"})
@@ -155,12 +155,12 @@ class _Writer:
 
     def _node(self, about: Mapping[Hashable, Any], end: str, place: int, ground: float) -> _Node:
         x, y = shapely.get_coordinates(about["shape"])[place].tolist()
-        code = str(about.get(f"{end}_point") or f"at_{x:.2f}_{y:.2f}")
+        code = text_of(about.get(f"{end}_point")) or f"at_{x:.2f}_{y:.2f}"
         if code not in self.nodes:
             known = self.known.get(code, {})
             told = known.get("ground_m") if self.surveyed else None
             height = float(told) if told is not None and _is(told) else ground
-            self.nodes[code] = _Node(_name(code), x, y, str(known.get("kind") or ""), height)
+            self.nodes[code] = _Node(_name(code), x, y, text_of(known.get("kind")), height)
         return self.nodes[code]
 
     def _outfalls(self) -> None:
