@@ -241,6 +241,7 @@ def test_a_profile_follows_the_flow(client: TestClient) -> None:
         ("dig", {"geometry": polygon([[0, 0], [1, 1], [0, 1], [1, 0], [0, 0]]), "depth_m": 1}, 422),
         ("dig", {"geometry": polygon([[0, 0], [1, 1], [0, 1], [2, 2]]), "depth_m": 1}, 422),
         ("clearance", {"limit": -1}, 422),
+        ("clearance", {"area": polygon([[20, 0], [110, 89], [-160, -89], [20, 0]])}, 422),
     ],
 )  # fmt: skip
 def test_what_cannot_be_asked_is_a_problem(client: TestClient, door: str, body: dict[str, Any], status: int) -> None:

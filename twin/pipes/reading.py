@@ -25,6 +25,7 @@ from gis_core.spec import Layer
 
 MOST: Final = 20_000
 """Pipes that one question may meet."""
+_ELSEWHERE: Final = "what is drawn does not lie in the city"
 _FOLDED_DEG: Final = 1e-5
 _NAMELESS: Final = frozenset({"shape", "cell", "dataset_id", "updated_at"})
 
@@ -67,7 +68,10 @@ def drawn(place: Any, metric_crs: str) -> Any:
     """
     if place.is_empty or not place.is_valid:
         raise Unprocessable("what is drawn is empty or crosses itself")
-    moved = to_metres(place, metric_crs)
+    try:
+        moved = to_metres(place, metric_crs)
+    except shapely.errors.GEOSException as error:  # a ring some of whose corners are nowhere closes no more
+        raise Unprocessable(_ELSEWHERE) from error
     # Far from the city a projection folds: whatever does not come back to its place is not there.
     if np.isfinite(shapely.get_coordinates(moved)).all() and moved.is_valid:
         x, y = shapely.get_coordinates(moved).T
@@ -75,7 +79,7 @@ def drawn(place: Any, metric_crs: str) -> Any:
         there = shapely.get_coordinates(place)
         if np.abs(np.column_stack([lon, lat]) - there).max() < _FOLDED_DEG:
             return moved
-    raise Unprocessable("what is drawn does not lie in the city")
+    raise Unprocessable(_ELSEWHERE)
 
 
 def ground_of(shapes: Any, metric_crs: str) -> set[int]:
