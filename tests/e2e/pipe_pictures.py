@@ -8,7 +8,7 @@ from pathlib import Path
 from playwright.sync_api import Page, expect, sync_playwright
 
 from tests.e2e.conftest import CHROMIUM, FLAGS, Service, start, stop, watch
-from tests.e2e.pictures import IMAGES, SIZE, settle
+from tests.e2e.pictures import IMAGES, settle
 from tests.e2e.test_pipes import OWNER, WIDE, changes, enter, hand_in, make_surveys, publish
 
 STREET = "c=24.95145,60.17820,18,0,0&hex=off&on=pipe_segments,pipe_points&sel=pipe_segments,1"
@@ -46,7 +46,7 @@ def take_the_wall(service: Service) -> None:
     """The pipe tools: an isolated burst, and a section across a street."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, headless=True, args=FLAGS)
-        context = browser.new_context(viewport=SIZE)
+        context = browser.new_context(viewport=WIDE)
         context.set_extra_http_headers({"Authorization": f"Bearer {service.token('operator')}"})
         page = watch(context, service.origin).page
         page.goto(f"{service.origin}/#{STREET}")

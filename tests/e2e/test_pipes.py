@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from playwright.sync_api import Browser, Page, expect
+from playwright.sync_api import Browser, Page, ViewportSize, expect
 
 from tests import survey_defects, survey_maker
 from tests.e2e.conftest import Service, Watched, start, stop, watch
@@ -29,7 +29,8 @@ POINTS = 5_000
 CUSTOMERS = 18
 """Users behind each house entry of the made survey."""
 PATIENCE_MS = 120_000
-WIDE, TABLET = {"width": 1920, "height": 1080}, {"width": 1180, "height": 820}
+WIDE: ViewportSize = {"width": 1920, "height": 1080}
+TABLET: ViewportSize = {"width": 1180, "height": 820}
 
 
 @dataclass
@@ -94,9 +95,9 @@ def daxing(home: Path) -> Iterator[Service]:
     assert stop(service) == 0, "SIGTERM ends the service cleanly"
 
 
-def enter(browser: Browser, service: Service, viewport: dict[str, int], *role: str) -> Watched:
+def enter(browser: Browser, service: Service, viewport: ViewportSize, *role: str) -> Watched:
     """The page of somebody who opens `/pipes` as a stranger and signs in there with a token."""
-    watched = watch(browser.new_context(viewport=viewport), service.origin)  # type: ignore[arg-type]
+    watched = watch(browser.new_context(viewport=viewport), service.origin)
     page = watched.page
     page.goto(f"{service.origin}/pipes")
     expect(page.get_by_test_id("refused")).to_contain_text("没有登录")

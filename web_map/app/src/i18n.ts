@@ -1,7 +1,7 @@
 // Every string of the client, in Chinese and in English, and the language now spoken.
 import type {Label, Language} from './types';
 
-const STRINGS = {
+export const STRINGS = {
   'brand': ['城图', 'Chengtu'],
   'tagline': ['城市运行一张图', 'One map of the city'],
   'loading': ['正在读取城市目录…', 'Reading the city catalogue…'],

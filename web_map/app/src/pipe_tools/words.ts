@@ -1,7 +1,7 @@
 // What the pipe tools say, in Chinese and in English.
 import {sayer} from '../i18n';
 
-const STRINGS = {
+export const STRINGS = {
   'tools': ['管线工具', 'Pipe tools'],
   'close': ['清除结果', 'Clear the result'],
   'upstream': ['上游', 'Upstream'],

@@ -145,7 +145,8 @@ function digLayers({dig, pipes}: Dig, factor: number): Layer[] {
   ];
 }
 
-function boxOf(answer: Answer): Box | null {
+/** The box about all that an answer drew; null where it drew nothing. */
+export function boxOf(answer: Answer): Box | null {
   const shapes = answer.kind === 'dig' ? [answer.told.dig.outline] : [...answer.told.features, ...(answer.kind === 'isolation' ? answer.told.valves.features : [])].map(({geometry}) => geometry);
   const box: Box = [180, 90, -180, -90];
   const look = (part: unknown): void => {

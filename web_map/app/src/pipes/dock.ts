@@ -51,7 +51,7 @@ export function dock(root: HTMLElement, page: Page): void {
   });
   desk.on(['tab'], () => flip(false));
   // Without a survey there is nothing to list, and the map has the room.
-  desk.on(['open'], () => flip(desk.open === null));
+  desk.on(['open', 'uploading'], () => flip(desk.uploading || desk.open === null));
   desk.on(['tab', 'open', 'uploading'], draw);
   problemsTab(panes.problems, page);
   mappingTab(panes.mapping, page);

@@ -123,8 +123,8 @@ export class SurveyMap {
     const of = (id: string, features: Feature[], more: object): Layer =>
       new GeoJsonLayer({
         id, data: {type: 'FeatureCollection', features} as never, stroked: true, filled: true,
-        getLineColor: colour as never, getFillColor: colour as never, getLineWidth: 4 * this.factor(), lineWidthUnits: 'pixels',
-        getPointRadius: 5 * this.factor(), pointRadiusUnits: 'pixels', lineCapRounded: true, parameters: ON_TOP, ...more,
+        getLineColor: colour as never, getFillColor: colour as never, getLineWidth: 4 * this.size(), lineWidthUnits: 'pixels',
+        getPointRadius: 5 * this.size(), pointRadiusUnits: 'pixels', lineCapRounded: true, parameters: ON_TOP, ...more,
       });
     const gone = data.features.filter(({properties}) => properties.change === 'removed');
     const others = data.features.filter(({properties}) => properties.change !== 'removed');

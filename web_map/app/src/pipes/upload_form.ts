@@ -117,7 +117,7 @@ function labelled(text: string, control: HTMLElement): HTMLElement {
 }
 
 /** The points first, as far as names tell; the server looks into the tables anyway. */
-function inOrder(files: File[]): File[] {
+export function inOrder<F extends {name: string}>(files: F[]): F[] {
   const [a, b] = files;
   if (!a || !b) return files;
   const linesFirst = (LINES.test(a.name) && !LINES.test(b.name)) || (POINTS.test(b.name) && !POINTS.test(a.name));

@@ -1,7 +1,7 @@
 // What the utility's page says, in Chinese and in English.
 import {sayer} from '../i18n';
 
-const STRINGS = {
+export const STRINGS = {
   'title': ['管线成果', 'Pipe surveys'],
   'tagline': ['上传 · 检查 · 对比 · 发布', 'Upload · check · compare · publish'],
   'wall': ['一张图', 'Map wall'],
