@@ -195,6 +195,13 @@ def test_no_tile_holds_what_may_not_be_seen(pair: Pair, place: tuple[float, floa
             pd.testing.assert_frame_equal(pd.DataFrame(first), pd.DataFrame(second), check_like=True)
 
 
+def test_no_measure_tells_what_may_not_be_seen(pair: Pair, all_layers: dict[str, Layer]) -> None:
+    for name in FRAMES:
+        for measure in all_layers[name].measures:
+            whole, seen = pair.both(f"/api/hexagons/{name}?presence=false&resolution=9&measure={measure.name}")
+            assert (whole.status_code, plain(whole)) == (seen.status_code, plain(seen))
+
+
 def test_the_catalogue_counts_what_may_be_seen(pair: Pair) -> None:
     ways = pair.both("/api/catalog")
     told = [{la["name"]: (la["count"], la["bounds"]) for la in way.json()["layers"]} for way in ways]
