@@ -27,6 +27,7 @@ AT_ONCE: Final = 2
 _MOST_STARTS: Final = 2
 """An examination that was cut off so often is not begun again: it may be what kills the process."""
 _LONGEST_S: Final = 900.0
+_PATIENCE_S: Final = 60.0
 _TOLD_EVERY_S: Final = 0.3
 _ROOT: Final = Path(__file__).resolve().parents[2]
 _ONE_THREAD: Final = dict.fromkeys(("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "NUMBA_NUM_THREADS"), "1")
@@ -51,6 +52,7 @@ class Examiners:
         self._changed = threading.Condition()
         self._workers: list[threading.Thread] = []
         self._closing = False
+        self._writing = threading.BoundedSemaphore(AT_ONCE)
 
     def start(self) -> None:
         """Take up what was being examined, or was waiting, when an earlier process ended."""
@@ -102,6 +104,16 @@ class Examiners:
     def remarks(self, kept: Kept) -> Path:
         """The workbook of a survey with its remarks, written when it is first asked for. Raises Unavailable."""
         target = self._register.results(kept).folder / "remarks.xlsx"
+        if target.is_file():
+            return target
+        if not self._writing.acquire(timeout=_PATIENCE_S):
+            raise Unavailable("Other workbooks are being written; ask again in a while.", retry_after=30)
+        try:
+            return self._remarks(kept, target)
+        finally:
+            self._writing.release()
+
+    def _remarks(self, kept: Kept, target: Path) -> Path:
         with self._changed:
             self._changed.wait_for(lambda: kept.id not in self._running, _LONGEST_S)
             if target.is_file():

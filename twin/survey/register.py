@@ -33,6 +33,7 @@ _LONGEST: Final = 200
 _CHUNK: Final = 2**20
 _SURVEYS: Any = records.Survey.__table__
 _MAPPINGS: Any = records.SurveyMapping.__table__
+_LOST: Final = {"zh": "检查中断，请重新上传", "en": "The examination was cut off; upload it again."}
 _WAITING: Final = {"zh": "等待检查", "en": "Waiting for its turn"}
 
 
@@ -235,9 +236,15 @@ class Register:
         shutil.rmtree(self.folder(kept.id), ignore_errors=True)
 
     def sweep(self) -> int:
-        """Forget surveys that nobody touched for a month, and folders without a row; how many folders went."""
-        old = datetime.now(UTC) - timedelta(days=KEPT_DAYS)
+        """Forget surveys that nobody touched for a month, and folders without a row; how many folders went.
+
+        What has been waiting for a day waits for a process that does not come back, and has failed.
+        """
+        now = datetime.now(UTC)
+        old, lost = now - timedelta(days=KEPT_DAYS), now - timedelta(days=1)
         with self._database.writing() as connection:
+            forsaken = sa.and_(_SURVEYS.c.state == READING, _SURVEYS.c.touched_at < lost)
+            connection.execute(sa.update(_SURVEYS).where(forsaken).values(state=FAILED, step=_LOST))
             connection.execute(sa.delete(_SURVEYS).where(_SURVEYS.c.touched_at < old, _SURVEYS.c.state != READING))
             known = set(connection.scalars(sa.select(_SURVEYS.c.id)))
         gone = 0

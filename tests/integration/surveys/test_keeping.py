@@ -129,7 +129,11 @@ def test_old_surveys_and_folders_without_a_row_are_swept(
     shelf.folder("just-begun").mkdir()
     assert shelf.sweep() == 2
     assert sorted(path.name for path in shelf.root.iterdir()) == sorted(["just-begun", new.id])
-    assert [kept.id for kept in desk.listed(CLERK)] == [new.id]
+    assert [(kept.id, kept.state) for kept in desk.listed(CLERK)] == [(new.id, "reading")]
+    with database.writing() as connection:
+        connection.execute(sa.text("UPDATE survey SET touched_at = now() - interval '2 days'"))
+    assert shelf.sweep() == 0
+    assert [kept.state for kept in desk.listed(CLERK)] == ["failed"]
 
 
 def test_one_owner_does_not_crowd_out_others(
