@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
 import sys
 import time
 from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +25,7 @@ from tests.survey_maker import CRS, Made
 from twin.survey import register
 from twin.survey.desk import Desk
 from twin.survey.examiners import Examiners
+from twin.survey.examining import Task
 from twin.survey.register import READING, Kept, Register
 
 CLERK = Viewer(Role.utility, owner=WATER, name="surveyor")
@@ -112,6 +115,23 @@ def test_removing_a_survey_ends_its_examination(desk: Desk, home: Path, town: Ma
         desk.find(CLERK, kept.id)
     desk.close()
     assert not list((home / "surveys").rglob(kept.id))
+
+
+def test_an_examination_ends_with_whoever_wants_its_answer(database: Database, town: Made, tmp_path: Path) -> None:
+    """A server that is killed leaves no process behind."""
+    files = [{"kept": path.name, "name": path.name} for path in town.write_csv(tmp_path)]
+    task = Task(database.url, str(tmp_path), 1, WATER, files, CRS, None, {}, "extent", FACTS["bounds"], None)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "twin.survey.examining"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    with process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        process.stdin.write(json.dumps(asdict(task)) + "\n")
+        process.stdin.flush()
+        assert "progress" in json.loads(process.stdout.readline())
+        process.stdin.close()
+        assert process.wait(_PATIENCE_S) == 1
 
 
 def test_old_surveys_and_folders_without_a_row_are_swept(
