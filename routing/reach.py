@@ -25,8 +25,8 @@ LONGEST_S: Final = 4 * 3600.0
 _DEGREE_M: Final = 111_195.0
 _GRID_M: Final = 40.0
 _FINEST_STEP_M: Final = 20.0
-_MOST_COLUMNS: Final = 1500
-_SMOOTH: Final = 0.75
+_MOST_COLUMNS: Final = 300
+_SMOOTH: Final = 0.71
 
 
 class BadReach(Unprocessable):
@@ -60,8 +60,8 @@ class Reach:
         width = filled.shape[1] + 2
         y, left, right = begin // width, begin % width - 1, end % width - 1
         boxes = shapely.box(left, y, right + 1.0, y + 1.0)
-        area = shapely.buffer(shapely.buffer(shapely.union_all(boxes), _SMOOTH, quad_segs=2), -_SMOOTH, quad_segs=2)
-        placed = shapely.transform(shapely.simplify(area, _SMOOTH / 2), lambda c: (c - 1) * cell / scale + low)
+        area = shapely.simplify(shapely.union_all(boxes), _SMOOTH)
+        placed = shapely.transform(area, lambda c: (c - 1) * cell / scale + low)
         parts = [p for p in shapely.get_parts(placed) if isinstance(p, shapely.Polygon)]
         return shapely.MultiPolygon(parts)
 
@@ -131,8 +131,9 @@ def _along(graph: Graph, weights: Weights, begin: npt.NDArray[np.int64], most_ms
     # Of the arc that the place is on only what lies beyond it counts, and of the last ones what time allows.
     low = np.clip(-begin[arcs] / took_ms, 0, 1)
     high = np.clip((most_ms - begin[arcs]) / took_ms, 0, 1)
-    metres = graph.segments.length_m[graph.segment[arcs]] * (high - low)
-    many = np.maximum(np.ceil(metres / _FINEST_STEP_M).astype(np.int64), 1) + 1
+    s = graph.segments
+    metres = s.length_m[graph.segment[arcs]] * (high - low)
+    many = np.maximum(np.ceil(metres / _step_m(s.xy[s.first[graph.segment[arcs]]])).astype(np.int64), 1) + 1
     which = np.repeat(np.arange(len(arcs)), many)
     part = (np.arange(len(which)) - np.repeat(np.cumsum(many) - many, many)) / (many - 1)[which]
     gone = low[which] + part * (high - low)[which]
@@ -140,3 +141,10 @@ def _along(graph: Graph, weights: Weights, begin: npt.NDArray[np.int64], most_ms
     along = np.where(graph.back[arcs[which]] != backward, 1 - gone, gone)
     points = shapely.line_interpolate_point(graph.lines[graph.segment[arcs[which]]], along, normalized=True)
     return Reach(shapely.get_coordinates(points), took / 1000, weights.generation)
+
+
+def _step_m(xy: Floats) -> float:
+    """How far apart places along roads may be: half a cell of the grid that a polygon over all of them will have."""
+    if not len(xy):
+        return _FINEST_STEP_M
+    return max(_FINEST_STEP_M, float(np.ptp(xy, axis=0).max()) * _DEGREE_M / _MOST_COLUMNS / 2)

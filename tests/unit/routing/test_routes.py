@@ -56,7 +56,7 @@ def test_the_quickest_way_its_time_shape_and_steps(town: Network) -> None:
 
 
 def test_a_flood_sends_it_round_and_says_why(town: Network) -> None:
-    town.put([Closure("f1", segments=("BC",), depth_m=0.6, zh="积水", en="flooded")])
+    town.put([Closure("f1", segments=("BC",), depth_m=0.4, zh="积水", en="flooded")])
     (route,) = find_routes(town, (WEST, EAST), CAR)
     assert [s.turn for s in route.steps] == ["depart", "left", "left", "arrive"], "a bend is no turn"
     assert [s.zh for s in route.steps][1] == "左转进入北路，行驶1.0公里"
