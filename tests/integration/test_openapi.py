@@ -141,7 +141,10 @@ API = schemathesis.openapi.from_dict(create_app(Settings(), Database("postgresql
 NAMES = sorted(layers.load())
 FREE_TEXT = {"bbox", "crs", "filter", "t", "z", "wish", "datum"}
 """Parameters whose words no JSON Schema tells (boxes, systems, CQL2, tiles that exist): 400 is right for most texts."""
-DRAWN = tuple(f"/api/pipes/{door}" for door in ("clearance", "dig", "section", "profile", "inp", "pressure", "bursts"))
+DRAWN = (
+    "/api/incidents",
+    *(f"/api/pipes/{door}" for door in ("clearance", "dig", "section", "profile", "inp", "pressure", "bursts")),
+)
 """Doors that take what somebody drew: no JSON Schema tells a line that has a length or a ring that is closed."""
 SHARED_PATHS = (
     "/api/uploads/{layer}", "/api/uploads/{upload_id}",
