@@ -34,6 +34,9 @@ _LETTERS: Final = 26
 _NO_SHEETS: Final = frozenset({"xl/sharedStrings.xml", "xl/styles.xml", "[Content_Types].xml"})
 _SMALL_AREA: Final = 4_000_000
 _SPARSEST: Final = 30
+_ODD: Final = (b"r='", b"r =", b"r= ", b"r\n", b"r\t", b"r\r", b"r=\n", b"r=\t", b"r=\r", b"\nr=", b"\tr=", b"\rr=")
+"""Ways to write a reference other than the usual ` r="`."""
+_WIDE_PLAIN: Final = re.compile(rb' r="([A-Za-z]{2,3})\d')
 _WIDE: Final = re.compile(rb"""\sr\s*=\s*["']([A-Za-z]{2,3})\d""")
 # A cell with a formula and no value: <c r="B2"><f>A1</f></c>, also with an empty <v>.
 _EMPTY_FORMULA: Final = re.compile(
@@ -98,9 +101,9 @@ def _column(values: Sequence[Any]) -> pa.Array:
     kinds = set(map(type, values))
     if kinds <= {str}:
         return _texts(values)
-    if kinds <= {float, int, str} and not any(map(str.strip, filter(_is_text, values))):
-        return pa.array([None if _is_text(value) else value for value in values], pa.float64())
-    return _texts([value if _is_text(value) else _said(value) for value in values])
+    if kinds <= {float, int, str} and not any(word.strip() for word in {v for v in values if v.__class__ is str}):
+        return pa.array([None if value.__class__ is str else value for value in values], pa.float64())
+    return _texts([value if value.__class__ is str else _said(value) for value in values])
 
 
 def _texts(values: Sequence[str | None]) -> pa.Array:
@@ -108,10 +111,6 @@ def _texts(values: Sequence[str | None]) -> pa.Array:
         return pa.array(values, pa.string())
     except UnicodeEncodeError:  # half of a surrogate pair
         return pa.array([value and value.encode("utf-8", "replace").decode() for value in values], pa.string())
-
-
-def _is_text(value: Any) -> bool:
-    return type(value) is str
 
 
 def _said(value: Any) -> str | None:
@@ -167,11 +166,14 @@ def _scan_part(file: IO[bytes]) -> list[tuple[int, int]]:
 def _farthest(text: bytes, known: tuple[int, int]) -> tuple[int, int]:
     """The last row, by its number of digits, and the last column that cells of a sheet's XML name."""
     rows, columns = known
-    columns = max((columns, _LETTERS, *(_column_number(letters) for letters in set(_WIDE.findall(text)))))
+    plain = not any(mark in text for mark in _ODD)
+    wide = _WIDE_PLAIN if plain else _WIDE
+    columns = max((columns, _LETTERS, *(_column_number(letters) for letters in set(wide.findall(text)))))
     for digits in (7, 6, 5, 4):
         if rows >= 10**digits - 1:
             break
-        if re.search(rb"""[\s]r\s*=\s*["'][A-Za-z]{1,3}\d{%d}""" % digits, text):
+        before = rb' r="' if plain else rb"""\sr\s*=\s*["']"""
+        if re.search(before + rb"[A-Za-z]{1,3}\d{%d}" % digits, text):
             rows = 10**digits - 1
             break
     return max(rows, 999), columns
