@@ -6,7 +6,7 @@ import {DrawingSheet} from './drawing_sheet';
 import {sectionLine, Sketch} from './sketch';
 import {tell, type Said} from './words';
 import {PipeWork} from './work';
-import {unfold} from '../side_panels';
+import {covered, unfold} from '../side_panels';
 import type {Layer} from '@deck.gl/core';
 import type {App} from '../app';
 import type {Depths} from '../stretches';
@@ -27,7 +27,7 @@ export class PipeBench {
 
   constructor(
     root: HTMLElement,
-    app: App,
+    private readonly app: App,
     private readonly redraw: () => void,
   ) {
     this.sketch = new Sketch(app.wall, redraw);
@@ -73,9 +73,25 @@ export class PipeBench {
   private async cut(): Promise<void> {
     const line = await this.sketch.draw('sketch.section', false);
     if (!line) return;
-    await this.sheet.show('section', () => section(line));
     this.line = line;
     this.redraw();
+    await this.sheet.show('section', () => section(line));
+    this.clear(line);
+  }
+
+  /** Moves the map so that the line is seen above the drawing. */
+  private clear(line: Position[]): void {
+    const {map} = this.app.wall;
+    const lons = line.map(([lon]) => lon);
+    const lats = line.map(([, lat]) => lat);
+    const {left, right} = covered();
+    const margin = 48 * this.app.factor();
+    const camera = map.cameraForBounds([Math.min(...lons), Math.min(...lats), Math.max(...lons), Math.max(...lats)], {
+      padding: {left: left + margin, right: right + 3 * margin, top: 2.5 * margin, bottom: this.sheet.height + 1.5 * margin},
+      maxZoom: map.getZoom(),
+      bearing: map.getBearing(),
+    });
+    if (camera) map.easeTo({...camera, pitch: map.getPitch(), duration: 600});
   }
 
   private button(picture: IconName, phrase: Said, onclick: () => void): HTMLElement {

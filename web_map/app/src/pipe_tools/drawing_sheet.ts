@@ -24,6 +24,11 @@ export class DrawingSheet {
     app.store.on(['language'], () => void this.again?.());
   }
 
+  /** How much of the map it covers, CSS pixels. */
+  get height(): number {
+    return this.element.offsetHeight;
+  }
+
   /** Shows what `ask` brings. */
   async show(kind: 'section' | 'profile', ask: () => Promise<Blob>): Promise<void> {
     const head = (...more: (HTMLElement | null)[]): HTMLElement =>

@@ -3,6 +3,7 @@ import {GeoJsonLayer, PathLayer, ScatterplotLayer, TextLayer} from '@deck.gl/lay
 import type {Layer} from '@deck.gl/core';
 import type {MapMouseEvent} from 'maplibre-gl';
 import {fill, h} from '../dom';
+import {distance} from '../format';
 import {tell, type Said} from './words';
 import type {Position} from './doors';
 import type {WallMap} from '../wall_map';
@@ -123,14 +124,23 @@ export class Sketch {
   }
 }
 
-/** The line of a section, its ends named as on the drawing's two sides. */
+/** The line of a section, its ends marked as on the scale of the drawing. */
 export function sectionLine(places: Position[], factor: number): Layer[] {
   const ends = [
     {at: places[0]!, name: '0'},
-    {at: places.at(-1)!, name: 'm'},
+    {at: places.at(-1)!, name: distance(Math.round(length(places)))},
   ];
   return [
     new PathLayer({id: 'section-line', data: [places], getPath: (path: Position[]) => path as never, getColor: INK, getWidth: 3 * factor, widthUnits: 'pixels', capRounded: true, jointRounded: true, parameters: ON_TOP}),
     new TextLayer({id: 'section-ends', data: ends, getPosition: ({at}) => at, getText: ({name}) => name, getSize: 15 * factor, getColor: [7, 12, 21, 255], background: true, getBackgroundColor: INK, backgroundPadding: [6 * factor, 2 * factor], fontWeight: 700, fontFamily: 'sans-serif', billboard: true, parameters: ON_TOP}),
   ];
+}
+
+/** The length of a line on the ground, metres; over a street the earth is flat. */
+function length(places: Position[]): number {
+  const degree = 111_195;
+  return places.slice(1).reduce((sum, [lon, lat], i) => {
+    const [west, south] = places[i]!;
+    return sum + degree * Math.hypot((lon - west) * Math.cos((lat * Math.PI) / 180), lat - south);
+  }, 0);
 }

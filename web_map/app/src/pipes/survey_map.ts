@@ -141,9 +141,9 @@ export class SurveyMap {
       new ScatterplotLayer<Feature>({
         id: `problems-${kind}`, data: wanted.filter(({properties}) => properties.severity === kind),
         getPosition: ({geometry}) => geometry!.coordinates as [number, number],
-        radiusUnits: 'pixels', getRadius: (kind === 'error' ? 5.5 : 5) * size, filled: true, stroked: true,
+        radiusUnits: 'pixels', getRadius: (kind === 'error' ? 6.5 : 5.5) * size, filled: true, stroked: true,
         getFillColor: kind === 'error' ? [...SEVERITY.error, 255] : [7, 12, 21, 140],
-        getLineColor: kind === 'error' ? [7, 12, 21, 255] : [...SEVERITY.warning, 255],
+        getLineColor: kind === 'error' ? [255, 255, 255, 255] : [...SEVERITY.warning, 255],
         lineWidthUnits: 'pixels', getLineWidth: 1.8 * size, billboard: true, pickable: true, autoHighlight: true, highlightColor: [255, 255, 255, 120], parameters: ON_TOP,
       });
     return [of('warning'), of('error')];
