@@ -12,7 +12,7 @@ from typing import Final, TypeAlias
 import numpy as np
 import numpy.typing as npt
 
-from routing.compiled import compiled
+from gis_core.compiled import compiled
 from routing.elimination import Edges, Ints, Rows
 
 Flags: TypeAlias = npt.NDArray[np.bool_]

@@ -10,7 +10,7 @@ from typing import Final, TypeAlias
 
 import numpy as np
 
-from routing.compiled import compiled
+from gis_core.compiled import compiled
 from routing.elimination import Edges, Ints, Rows
 
 Scratch: TypeAlias = tuple[Ints, Ints, Ints, Ints]

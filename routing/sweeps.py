@@ -11,7 +11,7 @@ from typing import Final
 
 import numpy as np
 
-from routing.compiled import compiled
+from gis_core.compiled import compiled
 from routing.elimination import Edges, Ints, Rows
 
 INFINITE: Final = 1_000_000_000

@@ -13,7 +13,7 @@ from typing import Final
 
 import numpy as np
 
-from twin.pipes.compiled import compiled
+from gis_core.compiled import compiled
 from twin.pipes.graph import Bits, Ints, Nearby, Signs
 from twin.pipes.traces import NOBODY, Barrier, Traces, stops
 

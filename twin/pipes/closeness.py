@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from twin.pipes.compiled import compiled
+from gis_core.compiled import compiled
 
 HORIZONTAL, VERTICAL = 1, 2
 """What a found pair offends: the distance side by side, the one at a crossing."""

@@ -16,7 +16,7 @@ from typing import Final, NamedTuple
 import numpy as np
 import numpy.typing as npt
 
-from twin.pipes.compiled import compiled
+from gis_core.compiled import compiled
 from twin.pipes.graph import METER, SOURCE, STUCK, UNREACHABLE, VALVE, Bits, Graph, Ids, Ints
 from twin.pipes.sections import OUTSIDE, Members, Partition, Supply, divide, feed
 

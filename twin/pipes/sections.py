@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from twin.pipes.compiled import compiled
+from gis_core.compiled import compiled
 from twin.pipes.graph import CLOSED, METER, SOURCE, STUCK, UNREACHABLE, VALVE, Bits, Floats, Graph, Ints, Nearby
 
 OUTSIDE: Final = -1

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from twin.pipes.compiled import compiled
+from gis_core.compiled import compiled
 from twin.pipes.graph import Bits, Floats, Ints, Nearby, Signs
 
 

@@ -1,6 +1,6 @@
 """Loops over arrays as machine code: numba stands behind this one file, with one thread and no interpreter lock.
 
-Import this only where a road graph is at hand: numba takes a second to load. What is compiled is kept on disk, so that
+Import this only where a graph is at hand: numba takes a second to load. What is compiled is kept on disk, so that
 only the first run of an installation pays for it.
 """
 
