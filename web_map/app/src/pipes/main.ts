@@ -5,6 +5,7 @@ import '../style/frame.css';
 import '../style/panels.css';
 import '../style/controls.css';
 import '../style/desk.css';
+import '../style/report.css';
 import '../style/tables.css';
 import {ApiError, call, words} from '../api';
 import {Basemap, readStyle} from '../basemap';
