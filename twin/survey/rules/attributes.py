@@ -15,7 +15,7 @@ from gis_core.ingest.batches import ROW
 from twin.survey.fields import BY_TABLE, Table
 from twin.survey.findings import ERROR, WARNING, Found, Mask, each, of_all, where
 from twin.survey.network import Network
-from twin.survey.rules import rule
+from twin.survey.rules import OWN, rule
 
 _CJJ: Final = "CJJ 61-2017"
 _UNIT_MM: Final = 10.0
@@ -231,7 +231,7 @@ def characters(net: Network) -> Iterator[Found]:
     yield from net.said_by_reading("A13")
 
 
-@rule("A14", "每行标注密级", "Every row says its secrecy", standard="water-and-pipes", clause="2.3")
+@rule("A14", "每行标注密级", "Every row says its secrecy", standard=OWN, clause="secrecy")
 def labels(net: Network) -> Iterator[Found]:
     """Unlabelled survey data are refused: nobody could say who may see them."""
     for table, frame in _tables(net):

@@ -13,40 +13,39 @@ from twin.survey.fields import Table
 from twin.survey.findings import WARNING, Found, of_all
 from twin.survey.network import Network
 from twin.survey.place import shifted
-from twin.survey.rules import rule
+from twin.survey.rules import OWN, rule
 
-_LAW: Final = "water-and-pipes"
-_CLAUSE: Final = "2.3"
+_CLAUSE: Final = "coordinates"
 _KNOWN_HEIGHTS: Final = re.compile(r"1985|国家高程|nhgd85|huanghai\s*1985|85高程", re.IGNORECASE)
 _SPREAD: Final = 1.0
 """A shift of heights is believed where it is larger than the scatter about it."""
 
 
-@rule("K1", "已申报坐标系", "The coordinate system is declared", standard=_LAW, clause=_CLAUSE)
+@rule("K1", "已申报坐标系", "The coordinate system is declared", standard=OWN, clause=_CLAUSE)
 def declared(net: Network) -> Iterator[Found]:
     """Said by reading: undeclared, unknown, degrees for metres, or metres for degrees."""
     yield from net.said_by_reading("K1")
 
 
-@rule("K2", "横纵坐标未颠倒", "X and Y are not swapped", standard=_LAW, clause=_CLAUSE)
+@rule("K2", "横纵坐标未颠倒", "X and Y are not swapped", standard=OWN, clause=_CLAUSE)
 def swapped(net: Network) -> Iterator[Found]:
     """Said when the points were placed; X points north in survey tables."""
     yield from net.said_by_reading("K2")
 
 
-@rule("K3", "横坐标带号与申报一致", "Eastings have a zone number if it was declared", standard=_LAW, clause=_CLAUSE)
+@rule("K3", "横坐标带号与申报一致", "Eastings have a zone number if it was declared", standard=OWN, clause=_CLAUSE)
 def prefixed(net: Network) -> Iterator[Found]:
     """Said when the points were placed."""
     yield from net.said_by_reading("K3")
 
 
-@rule("K4", "投影带与申报一致（3度、6度带）", "The zone is the declared one", standard=_LAW, clause=_CLAUSE)
+@rule("K4", "投影带与申报一致（3度、6度带）", "The zone is the declared one", standard=OWN, clause=_CLAUSE)
 def zoned(net: Network) -> Iterator[Found]:
     """Said when the points were placed: another zone, or far from the city."""
     yield from net.said_by_reading("K4")
 
 
-@rule("K5", "地方坐标系经命名的仿射参数换算", "Local grids come through a named affine", standard=_LAW, clause=_CLAUSE)
+@rule("K5", "地方坐标系经命名的仿射参数换算", "Local grids come through a named affine", standard=OWN, clause=_CLAUSE)
 def local(net: Network) -> Iterator[Found]:
     """Said when the points were placed."""
     yield from net.said_by_reading("K5")
@@ -56,7 +55,7 @@ def local(net: Network) -> Iterator[Found]:
     "K6",
     "坐标未经GCJ-02等加密偏移",
     "Coordinates are not shifted as GCJ-02",
-    standard=_LAW,
+    standard=OWN,
     clause=_CLAUSE,
     needs=("roads",),
 )
@@ -76,7 +75,7 @@ def shifted_datum(net: Network) -> Iterator[Found]:
     "K7",
     "高程为1985国家高程基准",
     "Levels are of the 1985 datum",
-    standard=_LAW,
+    standard=OWN,
     clause=_CLAUSE,
     grade="M",
     severity=WARNING,
