@@ -12,7 +12,7 @@ import pytest
 from gis_core.errors import BadInput
 from tests.networks import numbers, same_partition, segments_of, sewers, town, water_model
 from twin.pipes.criticality import rate
-from twin.pipes.graph import BACKWARD, CLOSED, FORWARD, SOURCE, STUCK, UNREACHABLE, VALVE, Graph, build
+from twin.pipes.graph import BACKWARD, CLOSED, FORWARD, SOURCE, STATION, STUCK, UNREACHABLE, VALVE, Graph, build
 from twin.pipes.isolation import Burst, Isolator, Part
 from twin.pipes.traces import Barrier, Start, Traces
 
@@ -146,3 +146,9 @@ def test_sections_are_wntrs_valve_segments(shared: Path, name: str, segments: in
     ours = segments_of(model)
     assert ours.count == segments
     assert same_partition(model, ours, theirs)
+
+
+def test_a_station_at_the_end_of_a_network_feeds_it_and_one_within_does_not() -> None:
+    network = line(STATION, STATION, 0)
+    assert network.sources.tolist() == [0]
+    assert network.sinks.tolist() == [0]

@@ -30,6 +30,8 @@ SINK: Final = 32
 """Where what flows leaves: an outfall."""
 METER: Final = 64
 """Where somebody is served: a meter or the entry of a building."""
+STATION: Final = 128
+"""A pump or regulator station: what flows passes it, or, where it ends the network, comes or leaves by it."""
 
 FORWARD: Final = 1
 BACKWARD: Final = -1
@@ -53,7 +55,7 @@ class Graph:
     """One network. Points are numbered 0..n-1 in the order of `point_ids` (ascending), pipes 0..m-1 as they were given.
 
     `start` and `end` are the points of each pipe, `length_m` its length, `flow` its known direction (FORWARD from
-    start to end, BACKWARD, UNKNOWN). `bits` say what a point is (VALVE ... METER), `customers` how many are served
+    start to end, BACKWARD, UNKNOWN). `bits` say what a point is (VALVE ... STATION), `customers` how many are served
     there, `near` which points are neighbours. All arrays are read-only, so threads may share them.
     """
 
@@ -131,6 +133,9 @@ def build(
     all_bits, all_customers = np.zeros(len(all_ids), np.uint8), np.zeros(len(all_ids), np.int32)
     all_bits[place], all_customers[place] = known_bits, served
     near = _neighbours(start, end, len(all_ids))
+    # A survey seldom shows what lies behind the station at which its network begins.
+    last = (np.diff(near.first) == 1) & (all_bits & STATION > 0)
+    all_bits[last] |= SOURCE | SINK
     graph = Graph(all_ids, pipe_ids, start, end, lengths[order], directions[order], all_bits, all_customers, near)
     for array in (*near, *(a for a in vars(graph).values() if isinstance(a, np.ndarray))):
         array.flags.writeable = False

@@ -299,6 +299,7 @@ def _points(layers: Mapping[str, Layer], reader: Viewer, pipe_class: str) -> Any
         (rows.c.kind == PointKind.source, bits.SOURCE),
         (rows.c.kind == PointKind.outfall, bits.SINK),
         (rows.c.kind.in_((PointKind.meter, PointKind.entry)), bits.METER),
+        (rows.c.kind.in_((PointKind.pump_station, PointKind.regulator)), bits.STATION),
     ]
     told: Any = sa.literal(0)
     for holds, bit in parts:
