@@ -375,5 +375,5 @@ def test_after_all_that_the_service_answers_as_before(server: Server) -> None:
     status, _, body = server.get("/healthz")
     assert (status, json.loads(body)["status"]) == (200, "ok")
     for layer in NAMES:
-        _, _, body = server.get(f"/ogc/collections/{layer}/items?number-matched=true", server.headers("operator"))
+        _, _, body = server.get(f"/ogc/collections/{layer}/items?number-matched=true", server.headers("admin"))
         assert json.loads(body)["numberMatched"] == ROWS, layer

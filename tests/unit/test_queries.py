@@ -116,11 +116,14 @@ def test_each_zoom_has_its_rule() -> None:
 
 @pytest.mark.parametrize("layer", layers.load().values(), ids=lambda layer: layer.name)
 def test_a_plan_depends_on_what_the_viewer_sees_and_on_nothing_else(layer: Any) -> None:
-    admin, operator = Viewer(Role.admin, name="a"), Viewer(Role.operator, name="b")
-    one, two = make_plan(layer, admin, 16), make_plan(layer, operator, 16)
+    admin, other, operator = (Viewer(Role[r], name=n) for r, n in (("admin", "a"), ("admin", "b"), ("operator", "c")))
+    one, two, three = (make_plan(layer, viewer, 16) for viewer in (admin, other, operator))
     assert one is not None
     assert two is not None
+    assert three is not None
     assert one.digest == two.digest
+    # An operator is not cleared for what is marked secret, where a layer has such marks.
+    assert (one.digest == three.digest) == (layer.access.secrecy is None)
     if layer.access.owner is not None:
         bound = make_plan(layer, Viewer(Role.utility, owner="it's $1 {x} :y %s \\"), 16)
         assert bound is not None
